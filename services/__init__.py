@@ -1,0 +1,1 @@
+"""Fairpatch: three services that ask whether it is the people or the patch."""

@@ -1,0 +1,250 @@
+"""Every query of aggregate. Each verb is one transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, insert, select, update
+
+from services.aggregate.accounts import Line, commit, give_back, read_accounts, read_lines, reserve
+from services.aggregate.tables import METADATA, CycleRow, OutboxRow, ReceiptRow, ReleaseRow
+from services.kit.database import Database
+from services.protocol.messages import LedgerAccount, Proposal
+from services.protocol.receipts import OUTCOMES, Outcome
+from services.protocol.release import FIRST
+from services.protocol.signed import SignedDocument
+
+State = Literal["open", "released", "void"]
+_OUTCOMES: dict[str, Outcome] = {outcome: outcome for outcome in OUTCOMES}
+_STATES: dict[str, State] = {"open": "open", "released": "released", "void": "void"}
+
+
+class AlreadyRecorded(Exception):
+    """Something else stands where this was to be written; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """A cycle as aggregate knows it; opening keys are public points."""
+
+    state: State
+    proposal: Proposal
+    opening_keys: dict[str, str]
+    manifest: SignedDocument | None
+    commitments: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A signed release with the fate of every sheet, ready to be written."""
+
+    cycle: str
+    hash: str
+    previous: str
+    document: str
+    receipts: Mapping[str, Sequence[tuple[bytes, Outcome]]]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A release that report has not acknowledged."""
+
+    company: str
+    release: str
+    document: str
+
+
+class Store:
+    """Aggregate's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.create(METADATA)
+
+    def cycle(self, cycle_id: str) -> Cycle | None:
+        """Return a cycle."""
+        with self._database.transaction() as session:
+            row = session.get(CycleRow, cycle_id)
+        return None if row is None else _cycle(row)
+
+    def open_cycles(self) -> set[str]:
+        """Return the cycles whose sheets may still be opened."""
+        with self._database.transaction() as session:
+            return set(session.exec(select(CycleRow.id).where(CycleRow.state == "open")))
+
+    def add_cycle(self, proposal: Proposal, keys: Mapping[str, str], lines: Sequence[Line]) -> None:
+        """Record a cycle and reserve its budget, or neither.
+
+        Raises BudgetExceeded if an account can't pay, AlreadyRecorded if the cycle is there.
+        """
+        row = CycleRow(
+            id=proposal.cycle,
+            company=proposal.company,
+            state="open",
+            proposal=proposal.model_dump_json(),
+            opening_keys=json.dumps(dict(keys)),
+        )
+        try:
+            with self._database.transaction() as session:
+                session.add(row)
+                session.flush()
+                for line in lines:
+                    reserve(session, proposal.company, proposal.cycle, line)
+        except IntegrityError:
+            raise AlreadyRecorded from None
+
+    def accept_manifest(
+        self, cycle_id: str, signed: SignedDocument, commitments: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Record the one manifest of an open cycle, or raise AlreadyRecorded."""
+        with self._database.transaction() as session:
+            changed = session.exec(
+                update(CycleRow)
+                .where(
+                    col(CycleRow.id) == cycle_id,
+                    col(CycleRow.state) == "open",
+                    col(CycleRow.manifest).is_(None),
+                )
+                .values(manifest=signed.model_dump_json(), commitments=json.dumps(dict(commitments)))
+            )
+            if changed.rowcount != 1:
+                raise AlreadyRecorded
+
+    def accounts(self, company: str, year: int) -> tuple[LedgerAccount, ...]:
+        """Return both accounts of a company and year."""
+        with self._database.transaction() as session:
+            return read_accounts(session, company, year)
+
+    def lines(self, cycle_id: str) -> tuple[Line, ...]:
+        """Return what a cycle reserved."""
+        with self._database.transaction() as session:
+            return read_lines(session, cycle_id)
+
+    def void(self, cycle_id: str, reason: str) -> None:
+        """Give the reserved budget of an open cycle back, or raise AlreadyRecorded."""
+        with self._database.transaction() as session:
+            company = _leave_open(session, cycle_id, "void", reason)
+            give_back(session, company, cycle_id)
+
+    def publish(self, finished: Finished) -> None:
+        """Write a release, its receipt lists, its ledger lines and its delivery, or nothing of them.
+
+        Raises AlreadyRecorded if the cycle isn't open any more or the chain has a newer head.
+        """
+        try:
+            with self._database.transaction() as session:
+                company = _leave_open(session, finished.cycle, "released", None)
+                _append(session, company, finished)
+                commit(session, company, finished.cycle)
+                for sheet, lines in finished.receipts.items():
+                    _publish_list(session, finished.cycle, sheet, lines)
+        except IntegrityError:
+            raise AlreadyRecorded from None
+
+    def head(self, company: str) -> str:
+        """Return the hash of a company's newest release."""
+        with self._database.transaction() as session:
+            newest = _newest(session, company)
+        return FIRST if newest is None else newest.hash
+
+    def has_release(self, company: str, release_hash: str) -> bool:
+        """Return whether a company's chain holds this release."""
+        query = select(ReleaseRow).where(ReleaseRow.company == company, ReleaseRow.hash == release_hash)
+        with self._database.transaction() as session:
+            return session.exec(query).first() is not None
+
+    def companies(self) -> set[str]:
+        """Return the companies with cycles."""
+        with self._database.transaction() as session:
+            return set(session.exec(select(CycleRow.company).distinct()))
+
+    def release(self, cycle_id: str) -> tuple[str, str] | None:
+        """Return hash and signed document of a cycle's release."""
+        with self._database.transaction() as session:
+            row = session.get(ReleaseRow, cycle_id)
+        return None if row is None else (row.hash, row.document)
+
+    def receipts(self, cycle_id: str, low: bytes, high: bytes) -> list[tuple[str, bytes, Outcome]]:
+        """Return the lines (sheet, hash, outcome) whose hash lies between two bounds, both included."""
+        query = (
+            select(ReceiptRow.sheet, ReceiptRow.hash, ReceiptRow.outcome)
+            .where(ReceiptRow.cycle == cycle_id, col(ReceiptRow.hash).between(low, high))
+            .order_by(ReceiptRow.sheet, col(ReceiptRow.leaf))
+        )
+        with self._database.transaction() as session:
+            return [(sheet, hashed, _OUTCOMES[outcome]) for sheet, hashed, outcome in session.exec(query)]
+
+    def undelivered(self) -> list[Waiting]:
+        """Return the releases report did not acknowledge, in the order of their chains."""
+        query = (
+            select(ReleaseRow)
+            .join(OutboxRow, col(OutboxRow.release) == col(ReleaseRow.hash))
+            .where(col(OutboxRow.delivered).is_(False))
+            .order_by(ReleaseRow.company, col(ReleaseRow.sequence))
+        )
+        with self._database.transaction() as session:
+            return [Waiting(row.company, row.hash, row.document) for row in session.exec(query)]
+
+    def mark_delivered(self, release: str) -> None:
+        """Record that report acknowledged a release."""
+        with self._database.transaction() as session:
+            session.exec(update(OutboxRow).where(col(OutboxRow.release) == release).values(delivered=True))
+
+
+def _cycle(row: CycleRow) -> Cycle:
+    return Cycle(
+        state=_STATES[row.state],
+        proposal=Proposal.model_validate_json(row.proposal),
+        opening_keys=json.loads(row.opening_keys),
+        manifest=None if row.manifest is None else SignedDocument.model_validate_json(row.manifest),
+        commitments={sheet: tuple(leaves) for sheet, leaves in json.loads(row.commitments or "{}").items()},
+    )
+
+
+def _leave_open(session: Session, cycle_id: str, state: State, reason: str | None) -> str:
+    """Move a cycle on from open, and return its company."""
+    changed = session.exec(
+        update(CycleRow)
+        .where(col(CycleRow.id) == cycle_id, col(CycleRow.state) == "open")
+        .values(state=state, void_reason=reason)
+    )
+    if changed.rowcount != 1:
+        raise AlreadyRecorded
+    return session.exec(select(CycleRow.company).where(CycleRow.id == cycle_id)).one()
+
+
+def _newest(session: Session, company: str) -> ReleaseRow | None:
+    query = select(ReleaseRow).where(ReleaseRow.company == company)
+    return session.exec(query.order_by(col(ReleaseRow.sequence).desc()).limit(1)).first()
+
+
+def _append(session: Session, company: str, finished: Finished) -> None:
+    newest = _newest(session, company)
+    if finished.previous != (FIRST if newest is None else newest.hash):
+        raise AlreadyRecorded
+    session.add(
+        ReleaseRow(
+            cycle=finished.cycle,
+            company=company,
+            sequence=1 if newest is None else newest.sequence + 1,
+            hash=finished.hash,
+            previous=finished.previous,
+            document=finished.document,
+        )
+    )
+    session.flush()
+    session.add(OutboxRow(release=finished.hash))
+    session.flush()
+
+
+def _publish_list(
+    session: Session, cycle_id: str, sheet: str, lines: Sequence[tuple[bytes, Outcome]]
+) -> None:
+    rows = [
+        {"cycle": cycle_id, "sheet": sheet, "leaf": leaf, "hash": envelope_hash, "outcome": outcome}
+        for leaf, (envelope_hash, outcome) in enumerate(sorted(lines))
+    ]
+    if rows:
+        session.connection().execute(insert(ReceiptRow), rows)

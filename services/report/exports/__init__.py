@@ -1,0 +1,1 @@
+"""Exports of a report: the same numbers as its pages, as files."""

@@ -1,0 +1,116 @@
+"""Rows of the driver panel: released numbers and company records as a page prints them."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.protocol.frame import Indicator, Records
+from services.protocol.manifest import Bands, Manifest
+from services.protocol.plan import SUPPORT_RESULT
+from services.protocol.release import Release
+from services.report.cells import percent
+from services.report.core import catalogue
+from services.report.core.chart import Row
+from services.report.core.evidence import ACTIVITY, DRIVERS, HIGH, Share, hit_share_of_best
+from services.report.core.findings import Findings
+from services.report.core.gathering import QUOTA_MET, released
+from services.report.core.wording import driver_name, driver_words, figure
+
+BANDS: Final = ("Low", "Middle", "High")
+INDICATORS: Final = {
+    "first_response_hours": "Fast first response",
+    "median_days_in_stage": "Short time in stage",
+    "one_on_ones": "One-on-ones",
+}
+MISSING: Final = {"no_data": catalogue.NOTES["no_data"], "not_released": "not released"}
+
+
+@dataclass(frozen=True)
+class DriverRow:
+    """A driver: its r in words, the same weighted to all invited, and where it comes from."""
+
+    name: str
+    words: str
+    weighted: str
+    source: str
+
+
+@dataclass(frozen=True)
+class ShareRow:
+    """The share that hit quota among the reps of one band of Support."""
+
+    band: str
+    words: str
+
+
+def chart_rows(findings: Findings, records: Records, k: int) -> tuple[Row, ...]:
+    """Return the lines of the driver chart: conditions, activity, and every recorded indicator."""
+    names = ("support", *(name for name in DRIVERS if name != "support"))
+    return (
+        *(_driver_line(findings, name) for name in names),
+        *(_indicator_line(found) for found in records.indicators if found.n >= k),
+    )
+
+
+def _driver_line(findings: Findings, name: str) -> Row:
+    driver, label, exact = findings.drivers.get(name), driver_name(name), name == ACTIVITY
+    if driver is None:
+        missing = "no_data" if exact else "not_released"
+        return Row(label, None, None, None, MISSING[missing], exact)
+    return Row(label, driver.r, driver.low, driver.high, driver_words(driver, exact=exact), exact)
+
+
+def _indicator_line(found: Indicator) -> Row:
+    words = catalogue.NOTES["records"].format(
+        value=figure(found.r), low=figure(found.low), high=figure(found.high)
+    )
+    return Row(indicator_name(found.name), found.r, found.low, found.high, words, exact=True)
+
+
+def indicator_name(name: str) -> str:
+    """Return a recorded indicator as pages call it; for turned-round ones a favourable r is positive."""
+    return INDICATORS.get(name, name.removeprefix("x_").replace("_", " ").capitalize())
+
+
+def driver_rows(rows: tuple[Row, ...], findings: Findings) -> tuple[DriverRow, ...]:
+    """Return the table under the driver chart."""
+    weighted = {driver_name(name): found for name, found in findings.weighted.items()}
+    return tuple(
+        DriverRow(
+            name=row.label,
+            words=row.words,
+            weighted=driver_words(weighted[row.label], exact=False) if row.label in weighted else "",
+            source="company records, exact" if row.exact else "answers, with a random change",
+        )
+        for row in rows
+    )
+
+
+def share_rows(release: Release, manifest: Manifest) -> tuple[ShareRow, ...]:
+    """Return the share of reps who hit quota by band of Support, where the bands can tell who hit."""
+    table, bands = released(release, manifest, SUPPORT_RESULT), manifest.bands.get("attainment")
+    hit = None if bands is None else _hit_columns(bands)
+    if table is None or hit is None:
+        return ()
+    rows = []
+    for band, name in enumerate(BANDS):
+        # The core reads the highest band; turning the rows puts each band in its place.
+        turned = np.roll(table.noisy, HIGH - band, axis=0)
+        share = hit_share_of_best(turned, epsilon=table.epsilon, hit_columns=hit, live_columns=table.live)
+        rows.append(ShareRow(name, _share_words(share)))
+    return tuple(rows)
+
+
+def _hit_columns(bands: Bands) -> list[bool] | None:
+    """Return which attainment bands hold reps who hit; None if merging mixed them with others."""
+    hit = [edge >= QUOTA_MET for edge in (-math.inf, *bands.edges)]
+    mixed = any(hit[column] != hit[into] for column, into in enumerate(bands.merged_into))
+    return None if mixed or QUOTA_MET not in bands.edges else hit
+
+
+def _share_words(share: Share | None) -> str:
+    if share is None:
+        return "too few answers to tell"
+    return f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)}, includes privacy noise)"

@@ -1,0 +1,79 @@
+"""Survey's rows: who is invited, who took passes, and the box of sealed sheets.
+
+Box and issuance have no row ids, times or sequences; their only order is by nonce and by roster number.
+"""
+
+from typing import ClassVar
+
+from sqlalchemy import MetaData
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+REGISTRY = registry()
+METADATA: MetaData = REGISTRY.metadata
+
+
+class Row(SQLModel, registry=REGISTRY):
+    """Base of survey's tables, apart from those of the other services."""
+
+
+class Cycle(Row, table=True):
+    """A cycle: its state, its frozen options and records, and the signed manifest once it is open."""
+
+    id: str = Field(primary_key=True)
+    state: str
+    draft: str
+    manifest: str | None = None
+    closed: str | None = None
+    frame: str | None = None
+
+
+class Member(Row, table=True):
+    """An invited rep of one cycle with coarse values only; ``number`` is a random place on the roster."""
+
+    cycle: str = Field(primary_key=True, foreign_key="cycle.id")
+    number: int = Field(primary_key=True)
+    employee_id: str
+    email: str
+    language: str
+    group: int | None
+    attainment: int | None
+    activity: int | None
+    hit: int | None
+    code_hash: bytes | None = Field(default=None, unique=True)
+
+
+class Secret(Row, table=True):
+    """The secret of one public value of one sheet; the same for all who share the value."""
+
+    cycle: str = Field(primary_key=True, foreign_key="cycle.id")
+    sheet: str = Field(primary_key=True)
+    value: int = Field(primary_key=True)
+    secret: bytes
+
+
+class Issuance(Row, table=True):
+    """That a rep took the passes of a cycle, and the hash of the blinded bytes they were taken with."""
+
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
+
+    cycle: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    blinded_hash: bytes
+
+
+class Box(Row, table=True):
+    """The newest envelope under one token; ``nonce`` is the spent token's."""
+
+    __table_args__: ClassVar[dict[str, bool]] = {"sqlite_with_rowid": False}
+
+    cycle: str = Field(primary_key=True)
+    sheet: str = Field(primary_key=True)
+    nonce: bytes = Field(primary_key=True)
+    counter: int
+    envelope_hash: bytes = Field(index=True)
+    envelope: bytes
+
+
+MIXED = ("issuance", "box")
+"""Tables whose traces of order mixing removes."""

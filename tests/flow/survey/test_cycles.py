@@ -1,0 +1,120 @@
+"""What HR may ask of survey: all of a file or none of it, links once, a close that can be repeated."""
+
+import sqlite3
+
+from services.protocol.encoding import canonical, unb64
+from services.protocol.frame import parse
+from services.protocol.signed import SignedDocument, check
+from tests.flow.survey.phones import hand_of
+from tests.flow.survey.ring import WORKFORCE, Ring, options
+
+
+def rows(ring: Ring, table: str, cycle: str) -> int:
+    """Return how many rows of a cycle a table has."""
+    with sqlite3.connect(ring.folder / "survey.db") as connection:
+        count: int = connection.execute(f"SELECT count(*) FROM {table} WHERE cycle = ?", (cycle,)).fetchone()[
+            0
+        ]
+    return count
+
+
+def test_hr_needs_the_key(ring: Ring) -> None:
+    for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "door"}):
+        assert ring.client.get("/hr/cycles/x", headers=headers).status_code == 401
+
+
+def test_a_bad_line_refuses_the_whole_file_with_its_place(ring: Ring) -> None:
+    with sqlite3.connect(ring.folder / "survey.db") as connection:
+        before = connection.execute("SELECT count(*) FROM cycle").fetchone()
+    lines = WORKFORCE.results_csv.split(b"\n")
+    columns = lines[0].split(b",")
+    cells = lines[5].split(b",")
+    cells[columns.index(b"quota")] = b"-1"
+    lines[5] = b",".join(cells)
+    answer = ring.draft(results=b"\n".join(lines))
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("results.csv, line 6, quota: ")
+    with sqlite3.connect(ring.folder / "survey.db") as connection:
+        assert connection.execute("SELECT count(*) FROM cycle").fetchone() == before
+
+
+def test_every_value_is_shared_by_k_invited(ring: Ring) -> None:
+    for k in (5, 10, 25):
+        cycle = ring.draft(options(k=k)).json()["cycle"]
+        ring.client.post(f"/hr/cycles/{cycle}/open", headers=ring.hr)
+        manifest = ring.client.get(f"/api/cycles/{cycle}/manifest").json()["document"]
+        for sheet in manifest["sheets"]:
+            assert min(sheet["invited"]) >= k
+
+
+def test_links_are_given_out_once(ring: Ring) -> None:
+    cycle, codes = ring.opened()
+    assert len(set(codes)) == 80
+    again = ring.client.post(f"/hr/cycles/{cycle}/open", headers=ring.hr)
+    assert (again.status_code, again.json()["type"]) == (409, "urn:fairpatch:problem:cycle-state")
+
+
+def test_opening_survives_a_peer_that_is_away(ring: Ring) -> None:
+    cycle = ring.draft().json()["cycle"]
+    for _ in range(2):
+        ring.peers.fail_next = 503
+        assert ring.client.post(f"/hr/cycles/{cycle}/open", headers=ring.hr).status_code == 503
+    assert ring.client.get(f"/api/cycles/{cycle}/manifest").status_code == 404
+    assert ring.client.post(f"/hr/cycles/{cycle}/open", headers=ring.hr).status_code == 200
+    assert ring.client.get(f"/api/cycles/{cycle}/manifest").status_code == 200
+
+
+def test_live_counts_are_rounded_down_and_hidden_below_k(ring: Ring) -> None:
+    cycle, codes = ring.opened()
+    for code in codes[:7]:
+        hand_of(ring, cycle, code)
+    assert ring.client.get(f"/hr/cycles/{cycle}", headers=ring.hr).json()["live"]["passes"] is None
+    other, codes = ring.opened()
+    for code in codes[:13]:
+        hand_of(ring, other, code)
+    live = ring.client.get(f"/hr/cycles/{other}", headers=ring.hr).json()["live"]
+    assert live["passes"] == 10
+    hand_of(ring, other, codes[13])
+    hand_of(ring, other, codes[14])
+    assert ring.client.get(f"/hr/cycles/{other}", headers=ring.hr).json()["live"] == live
+
+
+def test_the_close_freezes_a_signed_frame_and_erases_who_took_passes(ring: Ring) -> None:
+    cycle, codes = ring.opened()
+    hand = hand_of(ring, cycle, codes[0])
+    hand.post(hand.seal("support-result").encode())
+    assert rows(ring, "issuance", cycle) == 1
+    for _ in range(2):
+        assert ring.client.post(f"/hr/cycles/{cycle}/close", headers=ring.hr).json()["state"] == "closed"
+    assert rows(ring, "issuance", cycle) == 0
+    with sqlite3.connect(ring.folder / "survey.db") as connection:
+        text, hashes = connection.execute(
+            "SELECT frame, (SELECT count(code_hash) FROM member WHERE cycle = ?1) FROM cycle WHERE id = ?1",
+            (cycle,),
+        ).fetchone()
+    assert hashes == 0
+    signed = SignedDocument.model_validate_json(text)
+    check(ring.survey_key, "frame", canonical(signed.document), signed.signatures["survey"])
+    frame = parse(signed.document)
+    assert frame.sheets["support-result"].model_dump() == {"issued": 1, "received": 1}
+    assert frame.sheets["support-group"].model_dump() == {"issued": 1, "received": 0}
+    assert frame.manifest_hash == hand.manifest.hash().hex()
+    status, kind = hand.post(hand.seal("support-group").encode())
+    assert (status, kind) == (409, "cycle-state")
+
+
+def test_box_and_frame_open_to_signed_calls_only(ring: Ring) -> None:
+    cycle, _ = ring.opened()
+    for path in ("frame", "box?sheet=support-result"):
+        assert ring.client.get(f"/internal/cycles/{cycle}/{path}").status_code == 401
+
+
+def test_secrets_are_the_same_for_all_who_share_a_value(ring: Ring) -> None:
+    cycle, codes = ring.opened()
+    seen: dict[tuple[str, int], set[bytes]] = {}
+    for code in codes[:30]:
+        reply = ring.client.post(f"/api/cycles/{cycle}/session", json={"code": code}).json()
+        for sheet, opening in reply["openings"].items():
+            seen.setdefault((sheet, opening["value"]), set()).add(unb64(opening["secret"]))
+    assert all(len(shared) == 1 for shared in seen.values())
+    assert len({next(iter(shared)) for shared in seen.values()}) == len(seen)

@@ -1,0 +1,257 @@
+"""Counting: one case per reason, in the order of the checks, and no sheet counted twice."""
+
+import pickle
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.aggregate.core.chunks import InvalidChunk, cut
+from services.aggregate.core.opener import InvalidOpeningKey
+from services.aggregate.core.tally import RepeatedNonce, Tally, count_chunk, merge
+from services.protocol import envelope, receipts, sheet
+from services.protocol.commitments import encode_value
+from services.protocol.release import REASONS
+from tests.unit.aggregate.factory import Cycle, in_order, made_manifest, nonce_of, secret_of
+
+ROOT = Path(__file__).parents[3]
+SHEET = "support-result"
+CYCLE = Cycle()
+RULES = CYCLE.rules(SHEET)
+KEY = CYCLE.opening_key(SHEET)
+LENGTH = RULES.envelope_length
+TOKEN_AT, PUBLIC_KEY_AT, SIGNATURE_AT, SEALED_AT = 7, 361, 426, 490
+
+
+def count(*envelopes: bytes) -> Tally:
+    """Return the tally of a box."""
+    return count_chunk(b"".join(envelopes), RULES, KEY)
+
+
+def reason(data: bytes) -> str:
+    """Return why the one envelope is rejected."""
+    tally = count(data)
+    assert (tally.counted, tally.withdrawn, int(tally.exact_counts.sum())) == (0, 0, 0)
+    assert tally.outcomes == [(receipts.receipt_hash(data), "rejected")]
+    (only,) = tally.rejected
+    assert tally.rejected == {only: 1}
+    return only
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """Return the envelope with one bit turned."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def sealed_sheet(fields: tuple[int, ...], value: bytes, secret: bytes) -> bytes:
+    """Return an envelope around a sheet that an honest phone might not send."""
+    content = sheet.Sheet(fields, value, secret)
+    return CYCLE.envelope(SHEET, sheet.encode(content, length=RULES.plaintext_length))
+
+
+GOOD = CYCLE.answer(SHEET, (0, 2))
+
+
+def test_each_answer_adds_to_its_cell_and_a_blank_to_none() -> None:
+    cells = [(0, 0), (0, 0), (1, 3), (2, 1), None, None]
+    tally = count(*(CYCLE.answer(SHEET, cell) for cell in cells))
+    assert tally.exact_counts.tolist() == [[2, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]]
+    assert (tally.counted, tally.withdrawn, tally.rejected, tally.received) == (6, 0, {}, 6)
+    assert {outcome for _, outcome in tally.outcomes} == {"counted"}
+
+
+def test_every_sheet_of_the_plan_can_be_counted() -> None:
+    for spec in CYCLE.of.sheets:
+        last = (spec.field_values - 1, spec.values[-1])
+        tally = count_chunk(
+            CYCLE.box(spec.name, [last, None]), CYCLE.rules(spec.name), CYCLE.opening_key(spec.name)
+        )
+        assert (tally.counted, tally.exact_counts.shape) == (2, (spec.field_values, spec.columns))
+        assert tally.exact_counts[last] == tally.exact_counts.sum() == 1
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_form(at: int) -> None:
+    assert reason(flipped(GOOD, at)) == "form"
+    assert reason(GOOD[:2] + b"\x07" + GOOD[3:]) == "form"
+
+
+@pytest.mark.parametrize("at", [TOKEN_AT, TOKEN_AT + 1, TOKEN_AT + 2, TOKEN_AT + 40, TOKEN_AT + 80, 360])
+def test_token(at: int) -> None:
+    assert reason(flipped(GOOD, at)) == "token"
+
+
+def test_token_of_another_sheet_or_cycle() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    plaintext = CYCLE.plaintext(SHEET, (0, 0))
+    elsewhere = Cycle(made_manifest(k=11))
+    for token in (CYCLE.token("support-group", key), elsewhere.token(SHEET, key)):
+        assert reason(CYCLE.envelope(SHEET, plaintext, key=key, token=token)) == "token"
+
+
+@pytest.mark.parametrize("at", [3, PUBLIC_KEY_AT + 5, SIGNATURE_AT, SEALED_AT - 1, SEALED_AT, LENGTH - 1])
+def test_signature(at: int) -> None:
+    assert reason(flipped(GOOD, at)) == "signature"
+
+
+def test_signature_of_a_key_the_token_does_not_name() -> None:
+    token = CYCLE.token(SHEET, ec.generate_private_key(ec.SECP256R1()))
+    assert reason(CYCLE.envelope(SHEET, CYCLE.plaintext(SHEET, (0, 0)), token=token)) == "signature"
+
+
+def test_sealing() -> None:
+    good = envelope.parse(GOOD, length=LENGTH, suite=1).sealed
+    assert reason(CYCLE.envelope(SHEET, b"", sealed=flipped(good, len(good) - 1))) == "sealing"
+    other = envelope.parse(CYCLE.answer("support-group", (0, 0)), length=LENGTH, suite=1).sealed
+    assert reason(CYCLE.envelope(SHEET, b"", sealed=other)) == "sealing"
+
+
+def test_range() -> None:
+    value, secret = encode_value(1), secret_of(SHEET, 1)
+    assert reason(sealed_sheet((3,), value, secret)) == "range"
+    assert reason(sealed_sheet((254,), value, secret)) == "range"
+    assert reason(sealed_sheet((255,), value, secret)) == "range"
+    assert reason(sealed_sheet((255,), bytes(16), secret)) == "range"
+
+
+def test_value() -> None:
+    assert reason(sealed_sheet((0,), encode_value(4), secret_of(SHEET, 4))) == "value"
+    assert reason(sealed_sheet((0,), b"\xff" * 16, bytes(32))) == "value"
+
+
+def test_value_of_an_emptied_column() -> None:
+    cycle = Cycle(made_manifest(merged=True))
+    box = cycle.answer(SHEET, (0, 3))
+    assert count_chunk(box, cycle.rules(SHEET), KEY).rejected == {"value": 1}
+
+
+def test_commitment() -> None:
+    assert reason(sealed_sheet((0,), encode_value(1), secret_of(SHEET, 2))) == "commitment"
+    assert reason(sealed_sheet((0,), encode_value(1), secret_of("support-group", 1))) == "commitment"
+    assert reason(sealed_sheet((0,), bytes(16), bytes(32))) == "commitment"
+
+
+def test_withdrawal_is_checked_but_not_opened() -> None:
+    unopenable = CYCLE.envelope(SHEET, CYCLE.plaintext(SHEET, (0, 0)), kind=envelope.WITHDRAWAL)
+    assert count(unopenable).withdrawn == 1
+    noise = bytes(LENGTH - SEALED_AT)
+    tally = count(CYCLE.envelope(SHEET, b"", kind=envelope.WITHDRAWAL, sealed=noise))
+    assert (tally.counted, tally.withdrawn, tally.rejected) == (0, 1, {})
+    assert tally.outcomes[0][1] == "withdrawn"
+    assert reason(flipped(unopenable, SIGNATURE_AT)) == "signature"
+    # The kind is signed: nobody else can make a withdrawal of an answer.
+    assert reason(flipped(GOOD, 2)) == "signature"
+
+
+def test_only_the_first_valid_sheet_of_a_nonce_stands() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    token = CYCLE.token(SHEET, key)
+    first, second = (
+        CYCLE.envelope(SHEET, CYCLE.plaintext(SHEET, cell), key=key, token=token, counter=i)
+        for i, cell in enumerate([(0, 0), (2, 3)])
+    )
+    withdrawal = CYCLE.envelope(SHEET, b"", key=key, token=token, kind=1, sealed=bytes(LENGTH - SEALED_AT))
+    forged = flipped(second, SIGNATURE_AT)
+    assert count(first, first, second, withdrawal).rejected == {"duplicate": 3}
+    assert count(withdrawal, first).withdrawn == 1
+    # Bytes that only claim a nonce don't push its owner out.
+    tally = count(forged, first, second)
+    assert tally.rejected == {"signature": 1, "duplicate": 1}
+    assert tally.exact_counts[0, 0] == tally.exact_counts.sum() == 1
+
+
+def test_bad_sheets_leave_the_others_alone() -> None:
+    bad = [flipped(GOOD, at) for at in (0, 8, SIGNATURE_AT)]
+    tally = count(bad[0], GOOD, bad[1], bad[2], CYCLE.answer(SHEET, None))
+    assert (tally.counted, tally.exact_counts[0, 2]) == (2, 1)
+    assert list(tally.rejected) == ["form", "token", "signature"]
+    assert [outcome for _, outcome in tally.outcomes] == [
+        "rejected",
+        "counted",
+        "rejected",
+        "rejected",
+        "counted",
+    ]
+
+
+def test_reasons_are_those_of_the_release() -> None:
+    tested = {"form", "token", "signature", "duplicate", "sealing", "range", "value", "commitment"}
+    assert set(REASONS) == tested
+
+
+def test_what_is_no_box_is_refused() -> None:
+    for chunk in (GOOD[:-1], GOOD + b"\x00"):
+        with pytest.raises(InvalidChunk):
+            count_chunk(chunk, RULES, KEY)
+    with pytest.raises(InvalidOpeningKey):
+        count_chunk(GOOD, RULES, bytes(32))
+
+
+def test_empty_box_is_an_empty_tally() -> None:
+    tally = count()
+    assert (tally.received, tally.counted, tally.exact_counts.shape) == (0, 0, (3, 4))
+
+
+def test_a_tally_travels_and_prints_nothing_of_what_it_holds() -> None:
+    tally = count(GOOD)
+    there = pickle.loads(pickle.dumps(tally))
+    assert there.exact_counts.tolist() == tally.exact_counts.tolist()
+    assert (there.outcomes, there.nonces) == (tally.outcomes, tally.nonces)
+    assert repr(tally) == "Tally(received=1)"
+
+
+@pytest.fixture(scope="module")
+def mixed_box() -> list[bytes]:
+    """Return the envelopes of a box with good, blank, withdrawn, repeated and broken ones, in order."""
+    cells = [(i % 3, i % 4) for i in range(14)]
+    envelopes = [CYCLE.answer(SHEET, cell) for cell in [*cells, None, None]]
+    envelopes += [flipped(envelopes[0], SIGNATURE_AT), envelopes[1], envelopes[1]]
+    envelopes.append(CYCLE.envelope(SHEET, b"", kind=1, sealed=bytes(LENGTH - SEALED_AT)))
+    return sorted(envelopes, key=nonce_of)
+
+
+@settings(max_examples=25, deadline=None)
+@given(sheets=st.integers(1, 25), block=st.integers(1, 40_000))
+def test_an_ordered_box_has_one_tally_wherever_it_is_cut(
+    mixed_box: list[bytes], sheets: int, block: int
+) -> None:
+    box = b"".join(mixed_box)
+    stream = (box[i : i + block] for i in range(0, len(box), block))
+    chunks = list(cut(stream, length=LENGTH, sheets=sheets))
+    whole, parts = count_chunk(box, RULES, KEY), merge([count_chunk(c, RULES, KEY) for c in chunks])
+    assert parts.exact_counts.tolist() == whole.exact_counts.tolist()
+    assert (parts.counted, parts.withdrawn, parts.rejected) == (16, 1, {"signature": 1, "duplicate": 2})
+    assert (parts.outcomes, parts.rejected) == (whole.outcomes, whole.rejected)
+
+
+def test_a_repeat_hidden_in_another_chunk_is_found_when_merged() -> None:
+    one, other = CYCLE.answer(SHEET, (0, 0)), CYCLE.answer(SHEET, (1, 1))
+    with pytest.raises(RepeatedNonce):
+        merge([count(one, other), count(one)])
+    assert count(one, other, one).rejected == {"duplicate": 1}
+
+
+def test_order_does_not_matter_to_a_box_counted_whole(mixed_box: list[bytes]) -> None:
+    backwards = count(*reversed(mixed_box))
+    whole = count(*mixed_box)
+    assert backwards.exact_counts.tolist() == whole.exact_counts.tolist()
+    assert Counter(backwards.outcomes) == Counter(whole.outcomes)
+
+
+def test_2000_sheets() -> None:
+    cells = [(i % 3, i % 4) if i % 5 else None for i in range(2000)]
+    tally = count_chunk(in_order(CYCLE.answer(SHEET, cell) for cell in cells), RULES, KEY)
+    assert (tally.counted, tally.rejected) == (2000, {})
+    for row in range(3):
+        for column in range(4):
+            assert tally.exact_counts[row, column] == cells.count((row, column))
+
+
+def test_a_worker_that_counts_does_not_load_the_noise_library() -> None:
+    program = "import sys, services.aggregate.core.tally; sys.exit('opendp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
