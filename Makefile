@@ -19,7 +19,7 @@ demo: $(READY) ## Run a whole cycle on a composite company and leave its pages u
 	@$(BIN)/fairpatch demo $(ARGS)
 
 test: $(READY) ## Run the tests (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not soak" $(ARGS)
 
 check: $(READY) ## Lint, types and walls
 	$(BIN)/ruff check .

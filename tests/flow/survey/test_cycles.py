@@ -97,9 +97,9 @@ def test_the_close_freezes_a_signed_frame_and_erases_who_took_passes(ring: Ring)
     check(ring.survey_key, "frame", canonical(signed.document), signed.signatures["survey"])
     frame = parse(signed.document)
     assert frame.sheets["support-result"].model_dump() == {"issued": 1, "received": 1}
-    assert frame.sheets["support-group"].model_dump() == {"issued": 1, "received": 0}
+    assert frame.sheets["flag-result"].model_dump() == {"issued": 1, "received": 0}
     assert frame.manifest_hash == hand.manifest.hash().hex()
-    status, kind = hand.post(hand.seal("support-group").encode())
+    status, kind = hand.post(hand.seal("flag-result").encode())
     assert (status, kind) == (409, "cycle-state")
 
 

@@ -12,7 +12,7 @@ from services.protocol.encoding import sha256
 from tests.flow.survey.phones import Hand, hand_of
 from tests.flow.survey.ring import Ring
 
-SHEET, OTHER = "support-result", "support-group"
+SHEET, OTHER = "support-result", "flag-result"
 
 
 @pytest.fixture(scope="module")

@@ -93,6 +93,7 @@ def test_one_opener_opens_2000_sheets() -> None:
         sealed(mh=bytes(32)),
         sealed(sheet="support-group"),
     ],
+    ids=range(10),
 )
 def test_every_failure_looks_alike_and_has_no_cause(broken: bytes) -> None:
     with pytest.raises(SealBroken, match=r"^a sealed sheet does not open$") as refused:
