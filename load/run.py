@@ -118,6 +118,7 @@ def _options(company: str) -> Options:
         closes=written(now + timedelta(days=1)),
         latest_close=written(now + timedelta(days=2)),
         sample=True,
+        rehearsal=True,
     )
 
 

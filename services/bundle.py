@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from services.aggregate.app import build_app as build_aggregate
 from services.aggregate.settings import AggregateSettings
-from services.kit.http import configure_logging
+from services.kit.http import LOOPBACK, configure_logging
 from services.kit.settings import ServiceSettings, load_settings
 from services.protocol.problems import Problem
 from services.protocol.signed import Service
@@ -21,7 +21,6 @@ from services.survey.app import build_app as build_survey
 from services.survey.settings import SurveySettings
 
 STOP_SECONDS = 10
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Listener(uvicorn.Server):

@@ -171,6 +171,8 @@ def simulate(
 
 def main() -> None:
     """Run a command; end with 0, 1 (failed) or 2 (bad use or input) and one sentence on stderr."""
+    # Like Ctrl-C, so that a rehearsal takes its services down with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except InputError as error:
@@ -204,6 +206,7 @@ def _until_stopped() -> None:
 def _options(
     company: str, plan: PlanName, *, response: float, k: int = 10, sample: bool = False, made_up: bool = False
 ) -> Options:
+    """Return the options of a rehearsal that opens now."""
     now = datetime.now(UTC)
     return Options(
         company=company,
@@ -216,4 +219,5 @@ def _options(
         latest_close=written(now + timedelta(days=AT_LATEST_DAYS)),
         sample=sample,
         made_up=made_up,
+        rehearsal=True,
     )

@@ -1,6 +1,7 @@
 """The ledger's rows: reserve, commit and give back, inside a transaction that the store opened.
 
-The arithmetic is that of the pure ledger; this module makes it safe against other writers.
+The arithmetic is that of the pure ledger; this module makes it safe against other writers. A company
+stands in the ledger under its key (``charges.company_key``), not as it is printed.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from sqlmodel import Session, col, select, update
 
 from services.aggregate.core import ledger
 from services.aggregate.core.budget import PICO, pico
-from services.aggregate.core.charges import Charge
+from services.aggregate.core.charges import Charge, company_key
 from services.aggregate.core.ledger import Account, AccountName
 from services.aggregate.tables import AccountRow, LineRow
 from services.protocol.messages import LedgerAccount
@@ -29,16 +30,17 @@ _ENSURE = text(
 
 @dataclass(frozen=True)
 class Line:
-    """What a cycle was charged: its key, the ledger year and the charge."""
+    """What a cycle was charged: the company's key, the line's key, the ledger year and the charge."""
 
+    company: str
     key: str
     year: int
     charge: Charge
 
 
 def read_accounts(session: Session, company: str, year: int) -> tuple[LedgerAccount, ...]:
-    """Return both accounts of a company and year; one that was never charged is empty."""
-    found = {name: _find(session, company, year, name) for name in ACCOUNTS}
+    """Return both accounts of a company (in any spelling) and year; one never charged is empty."""
+    found = {name: _find(session, company_key(company), year, name) for name in ACCOUNTS}
     accounts = {name: account or ledger.open_account(name, year) for name, account in found.items()}
     return tuple(
         LedgerAccount(
@@ -59,51 +61,51 @@ def read_lines(session: Session, cycle: str) -> tuple[Line, ...]:
     query = select(LineRow).where(LineRow.cycle == cycle, LineRow.event == "reserved")
     rows = {row.account: row for row in session.exec(query)}
     return tuple(
-        Line(row.key, row.year, Charge(name, row.micro, row.delta_pico / PICO))
+        Line(row.company, row.key, row.year, Charge(name, row.micro, row.delta_pico / PICO))
         for name in ACCOUNTS
         if (row := rows.get(name)) is not None
     )
 
 
-def reserve(session: Session, company: str, cycle: str, line: Line) -> None:
+def reserve(session: Session, cycle: str, line: Line) -> None:
     """Set a charge aside, or raise BudgetExceeded."""
     empty = ledger.open_account(line.charge.account, line.year)
     session.connection().execute(
         _ENSURE,
         {
-            "company": company,
+            "company": line.company,
             "year": line.year,
             "account": empty.name,
             "cap_micro": empty.cap_micro,
             "cap_delta_pico": empty.cap_delta_pico,
         },
     )
-    _step(session, company, line, ledger.reserve)
-    _note(session, company, cycle, line, "reserved")
+    _step(session, line, ledger.reserve)
+    _note(session, cycle, line, "reserved")
 
 
-def commit(session: Session, company: str, cycle: str) -> None:
+def commit(session: Session, cycle: str) -> None:
     """Turn what a cycle reserved into what it spent, for good."""
     for line in read_lines(session, cycle):
-        _step(session, company, line, ledger.commit)
-        _note(session, company, cycle, line, ledger.advance("reserved", "committed"))
+        _step(session, line, ledger.commit)
+        _note(session, cycle, line, ledger.advance("reserved", "committed"))
 
 
-def give_back(session: Session, company: str, cycle: str) -> None:
+def give_back(session: Session, cycle: str) -> None:
     """Return what a cycle reserved to its accounts."""
     for line in read_lines(session, cycle):
-        _step(session, company, line, ledger.void)
-        _note(session, company, cycle, line, ledger.advance("reserved", "void"))
+        _step(session, line, ledger.void)
+        _note(session, cycle, line, ledger.advance("reserved", "void"))
 
 
-def _step(session: Session, company: str, line: Line, step: Step) -> None:
+def _step(session: Session, line: Line, step: Step) -> None:
     """Move an account one step; if another writer came between reading and writing, look again."""
     while True:
-        before = _find(session, company, line.year, line.charge.account)
+        before = _find(session, line.company, line.year, line.charge.account)
         if before is None:
             raise ledger.InvalidTransition("the account does not exist")
         after = step(before, line.charge.epsilon_micro, line.charge.delta)
-        if _swap(session, company, before, after):
+        if _swap(session, line.company, before, after):
             return
 
 
@@ -139,13 +141,13 @@ def _amounts(account: Account) -> dict[str, int]:
     return values
 
 
-def _note(session: Session, company: str, cycle: str, line: Line, event: ledger.LineState) -> None:
+def _note(session: Session, cycle: str, line: Line, event: ledger.LineState) -> None:
     session.add(
         LineRow(
             key=line.key,
             event=event,
             account=line.charge.account,
-            company=company,
+            company=line.company,
             year=line.year,
             cycle=cycle,
             micro=line.charge.epsilon_micro,

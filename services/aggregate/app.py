@@ -23,11 +23,12 @@ from services.aggregate.store import Store
 from services.aggregate.workers import worker_processes
 from services.kit.clock import Clock, system_clock
 from services.kit.database import Database
-from services.kit.http import log_fault, make_app, make_verifier, peer_client
+from services.kit.http import log_fault, make_app, make_verifier, peer_client, served_hosts
 from services.kit.keys import load_identity
 from services.protocol.problems import Problem
 
 COMPARE_AGAIN_SECONDS = 1.0
+DESTROY_AGAIN_SECONDS = 60.0
 MAX_BODY_BYTES = 4 << 20
 """A manifest of some thousand groups, with their commitments."""
 
@@ -52,12 +53,13 @@ def build_app(
     closing = Closing(store, keyring, SurveyBox(survey), pool, noise, identity, survey_key, clock)
     # One thread: releases are made one after the other.
     background = ThreadPoolExecutor(max_workers=1, thread_name_prefix="release")
-    flow = Flow(store, keyring, closing, outbox, identity, survey_key, background.submit)
+    flow = Flow(store, keyring, closing, outbox, identity, survey_key, clock, background.submit)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         flow.finish_destruction()
-        tasks = [asyncio.create_task(work) for work in (_compare(flow), outbox.keep_pushing())]
+        works = (_compare(flow), _keep_destroying(flow), outbox.keep_pushing())
+        tasks = [asyncio.create_task(work) for work in works]
         yield
         for task in tasks:
             task.cancel()
@@ -68,7 +70,13 @@ def build_app(
         report.close()
         database.close()
 
-    app = make_app("Fairpatch aggregate", lifespan=lifespan, unready=flow.unready, max_body=MAX_BODY_BYTES)
+    app = make_app(
+        "Fairpatch aggregate",
+        lifespan=lifespan,
+        unready=flow.unready,
+        max_body=MAX_BODY_BYTES,
+        hosts=served_hosts(settings),
+    )
     app.include_router(internal_routes(flow, make_verifier(settings, clock)))
     app.include_router(public_routes(Published(store)))
     app.state.flow = flow
@@ -87,3 +95,13 @@ async def _compare(flow: Flow) -> None:
             await asyncio.sleep(COMPARE_AGAIN_SECONDS)
         else:
             return
+
+
+async def _keep_destroying(flow: Flow) -> None:
+    """Try again, for as long as the service runs, to destroy keys that outlived their cycle."""
+    while True:
+        await asyncio.sleep(DESTROY_AGAIN_SECONDS)
+        try:
+            await asyncio.to_thread(flow.finish_destruction)
+        except Exception as error:
+            log_fault("destroying keys failed", error)

@@ -99,7 +99,8 @@ class Closing:
             raise Problem("cycle-state", "The cycle has no manifest yet.")
         manifest = Manifest.model_validate(cycle.manifest.document)
         say("Asking survey for the records of the close.")
-        frame = check_frame(self._box.frame(manifest.cycle), manifest, self._survey_key)
+        signed = self._box.frame(manifest.cycle)
+        frame = check_frame(signed, manifest, self._survey_key, self._clock())
         exact_tallies = self._count(cycle, manifest, frame, say)
         say("Adding noise, once.")
         drawn = draw(exact_tallies, manifest, laplace=self._noise.laplace, uniform=self._noise.uniform)
@@ -125,7 +126,7 @@ class Closing:
                 exact_tallies[name] = count_sheet(
                     read, sheet_rules[name], key, executor, progress, in_flight=2 * self._pool.workers
                 )
-                check_tally(exact_tallies[name], counts, manifest)
+                check_tally(exact_tallies[name], counts)
         return exact_tallies
 
     def _key(self, cycle_id: str, sheet: str) -> bytes:
@@ -146,14 +147,14 @@ class Closing:
             sheets={name: totals(exact_tallies[name], frame, name) for name in manifest.plan.sheets},
             tables=tables,
             groups=groups,
-            ledger=tuple(self._spent(manifest.company, line) for line in self._store.lines(manifest.cycle)),
+            ledger=tuple(self._spent(line) for line in self._store.lines(manifest.cycle)),
             frame=frame,
         )
         # What a reader would refuse must not be signed.
         return releases.parse(release.model_dump(mode="json"))
 
-    def _spent(self, company: str, line: Line) -> LedgerLine:
-        accounts = {account.account: account for account in self._store.accounts(company, line.year)}
+    def _spent(self, line: Line) -> LedgerLine:
+        accounts = {account.account: account for account in self._store.accounts(line.company, line.year)}
         account = accounts[line.charge.account]
         return LedgerLine(
             account=line.charge.account,

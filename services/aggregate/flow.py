@@ -11,9 +11,9 @@ import structlog
 from services.aggregate.accounts import Line
 from services.aggregate.checks import check_upload, price
 from services.aggregate.closing import Closing, ClosingStore
-from services.aggregate.core.ledger import BudgetExceeded
-from services.aggregate.keyring import Keyring
-from services.aggregate.store import AlreadyRecorded, Cycle
+from services.aggregate.keyring import Destruction, Keyring
+from services.aggregate.store import AlreadyRecorded, Cycle, State
+from services.kit.clock import Clock
 from services.kit.http import log_fault
 from services.kit.keys import Identity
 from services.protocol.encoding import b64
@@ -29,6 +29,7 @@ from services.protocol.problems import Problem
 from services.protocol.signed import SignedDocument
 
 VOID = "This cycle was made void. Nothing was counted."
+KEYS_LEFT = " Its opening keys are not destroyed yet; that is tried again every minute."
 
 log = structlog.get_logger("fairpatch")
 
@@ -39,11 +40,13 @@ class FlowStore(ClosingStore, Protocol):
     def cycle(self, cycle_id: str) -> Cycle | None:
         """Return a cycle."""
 
-    def open_cycles(self) -> set[str]:
-        """Return the cycles whose sheets may still be opened."""
+    def states(self) -> dict[str, State]:
+        """Return the state of every cycle."""
 
-    def add_cycle(self, proposal: Proposal, keys: Mapping[str, str], lines: Sequence[Line]) -> None:
-        """Record a cycle and reserve its budget, or neither."""
+    def add_cycle(
+        self, proposal: Proposal, lines: Sequence[Line], make_keys: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """Reserve a cycle's budget, have its keys made and record it, or nothing of that."""
 
     def accept_manifest(
         self, cycle_id: str, signed: SignedDocument, commitments: Mapping[str, tuple[str, ...]]
@@ -84,22 +87,27 @@ class Flow:
         report: Report,
         identity: Identity,
         survey_key: bytes,
+        clock: Clock,
         background: Callable[[Callable[[], None]], object],
     ) -> None:
         self._store, self._keyring, self._closing, self._report = store, keyring, closing, report
-        self._identity, self._survey_key, self._background = identity, survey_key, background
+        self._identity, self._survey_key, self._clock = identity, survey_key, clock
+        self._background, self._destruction = background, Destruction(keyring)
         self._proposing, self._releasing, self._guard = Lock(), Lock(), Lock()
         self._compared: set[str] = set()
         self._all_compared = False
         self._progress: dict[str, ReleaseState] = {}
 
     def propose(self, proposal: Proposal) -> ProposalReply:
-        """Reserve a cycle's budget and make its opening keys; the same proposal gets the same answer."""
-        lines = price(proposal)
+        """Reserve a cycle's budget and make its opening keys.
+
+        The same proposal gets the same answer, however late it is repeated.
+        """
         with self._proposing:
             known = self._store.cycle(proposal.cycle)
             if known is None:
-                self._compare_chain(proposal.company)
+                lines = price(proposal, self._clock())
+                self.compare_chains(proposal.company)
                 known = self._add(proposal, lines)
         if known.proposal != proposal:
             raise Problem("conflict", "Another proposal is recorded for this cycle.")
@@ -123,6 +131,8 @@ class Flow:
 
     def ask_release(self, cycle_id: str) -> ReleaseState:
         """Start a release in the background, unless it runs or is done, and say how far it is."""
+        if self._known(cycle_id).state != "open":
+            self._destruction.attempt(cycle_id)
         cycle = self._releasable(cycle_id)
         if cycle.state == "open":
             with self._guard:
@@ -147,17 +157,19 @@ class Flow:
         return self.state(cycle_id)
 
     def state(self, cycle_id: str) -> ReleaseState:
-        """Say how far the release of a cycle is; it is running until report was told."""
-        cycle = self._known(cycle_id)
-        if cycle.state == "void":
-            return ReleaseState(state="void", words=VOID)
+        """Say how far the release of a cycle is; it runs until report was told and the keys are gone."""
+        if self._known(cycle_id).state == "void":
+            return ReleaseState(state="void", words=VOID + self._keys_left(cycle_id))
         progress = self._progress.get(cycle_id)
         if progress is not None and progress.state == "running":
             return progress
         released = self._store.release(cycle_id)
-        if released is not None:
-            return ReleaseState(state="released", words="Released.", release=released[0])
-        return progress or ReleaseState(state="open", words="Nothing was opened yet.")
+        if released is None:
+            return progress or ReleaseState(state="open", words="Nothing was opened yet.")
+        left = self._keys_left(cycle_id)
+        return ReleaseState(
+            state="running" if left else "released", words=f"Released.{left}", release=released[0]
+        )
 
     def void(self, cycle_id: str, reason: str) -> ReleaseState:
         """Give up a cycle that was not released: its budget returns, its sheets can't be opened any more."""
@@ -166,7 +178,7 @@ class Flow:
                 self._store.void(cycle_id, reason)
             except AlreadyRecorded:
                 raise Problem("cycle-state", "A released cycle can't be made void.") from None
-        self._keyring.destroy(cycle_id)
+        self._destruction.attempt(cycle_id)
         return self.state(cycle_id)
 
     def ledger(self, company: str, year: int) -> LedgerReply:
@@ -174,19 +186,23 @@ class Flow:
         return LedgerReply(accounts=self._store.accounts(company, year))
 
     def finish_destruction(self) -> None:
-        """Destroy the keys of cycles that are over or were never recorded: a crash may have left some."""
-        for cycle_id in self._keyring.cycles() - self._store.open_cycles():
-            self._keyring.destroy(cycle_id)
+        """Destroy the keys of all cycles that are over: a crash or a fault may have left some."""
+        self._destruction.sweep(self._store.states())
 
-    def compare_chains(self) -> None:
-        """Compare every company's chain with the one report holds, or raise Problem."""
-        for company in self._store.companies():
+    def compare_chains(self, *newcomers: str) -> None:
+        """Compare every company's chain, and that of newcomers, with the one report holds.
+
+        Raises Problem. An older database is older for everybody: no company spends before all were looked
+        at, and no other spelling of a name gets around that.
+        """
+        for company in sorted({*newcomers, *self._store.companies()} - self._compared):
             self._compare_chain(company)
         self._all_compared = True
 
     def unready(self) -> list[str]:
-        """Name what has to happen before budget may be spent."""
-        return [] if self._all_compared else ["The chain of releases is not compared with report's yet."]
+        """Name what has to happen before budget may be spent, or a promise is kept."""
+        waiting = [] if self._all_compared else ["The chain of releases is not compared with report's yet."]
+        return waiting + self._destruction.unfinished()
 
     def _known(self, cycle_id: str) -> Cycle:
         cycle = self._store.cycle(cycle_id)
@@ -195,16 +211,16 @@ class Flow:
         return cycle
 
     def _add(self, proposal: Proposal, lines: Sequence[Line]) -> Cycle:
-        # Keys first: a crash leaves keys that nothing uses, never a charge for a cycle that has none.
-        points = self._keyring.make(proposal.cycle, proposal.plan.sheets)
-        keys = {sheet: b64(point) for sheet, point in points.items()}
-        try:
-            with suppress(AlreadyRecorded):
-                self._store.add_cycle(proposal, keys, lines)
-        except BudgetExceeded:
-            self._keyring.destroy(proposal.cycle)
-            raise
+        def make_keys() -> dict[str, str]:
+            points = self._keyring.make(proposal.cycle, proposal.plan.sheets)
+            return {sheet: b64(point) for sheet, point in points.items()}
+
+        with suppress(AlreadyRecorded):
+            self._store.add_cycle(proposal, lines, make_keys)
         return self._known(proposal.cycle)
+
+    def _keys_left(self, cycle_id: str) -> str:
+        return KEYS_LEFT if self._keyring.holds(cycle_id) else ""
 
     def _countersign(self, upload: ManifestUpload, cycle: Cycle) -> SignedDocument:
         manifest = check_upload(upload, cycle, self._survey_key)
@@ -223,13 +239,11 @@ class Flow:
         if cycle.manifest is None:
             raise Problem("cycle-state", "The cycle has no manifest yet.")
         if cycle.state == "open":
-            self._compare_chain(cycle.proposal.company)
+            self.compare_chains()
         return cycle
 
     def _compare_chain(self, company: str) -> None:
-        """Refuse to go on if report knows a release that this database doesn't, once per start."""
-        if company in self._compared:
-            return
+        """Refuse to go on if report knows a release that this database doesn't; once per start is enough."""
         head = self._report.chain(company).head
         if head is not None and not self._store.has_release(company, head):
             raise Problem(
@@ -243,13 +257,20 @@ class Flow:
         with self._releasing:
             cycle = self._releasable(cycle_id)
             if cycle.state == "open":
-                release = self._closing.run(cycle, partial(self._say, cycle_id))
-                received = {name: totals.received for name, totals in release.sheets.items()}
-                log.info("released", cycle=cycle_id, sheets=received)
-            self._say(cycle_id, "Destroying the opening keys.")
-            self._keyring.destroy(cycle_id)
-        self._say(cycle_id, "Handing the release to report.")
+                self._draw(cycle)
+            else:
+                self._destruction.attempt(cycle_id)
         self._report.push()
+
+    def _draw(self, cycle: Cycle) -> None:
+        """Make and write the release, and end its keys; whoever waits behind finds it done."""
+        cycle_id = cycle.proposal.cycle
+        release = self._closing.run(cycle, partial(self._say, cycle_id))
+        received = {name: totals.received for name, totals in release.sheets.items()}
+        log.info("released", cycle=cycle_id, sheets=received)
+        self._say(cycle_id, "Destroying the opening keys.")
+        self._destruction.attempt(cycle_id)
+        self._say(cycle_id, "Handing the release to report.")
 
     def _release_aside(self, cycle_id: str) -> None:
         try:

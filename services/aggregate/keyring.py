@@ -3,26 +3,35 @@
 They are made for a proposal, read once at the release and destroyed with it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import Lock
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import TypeAdapter, ValidationError
 
+from services.kit.http import log_fault
 from services.kit.keys import destroy_secret, write_secret
+from services.protocol.manifest import Identifier
 
 SCALAR_BYTES = 32
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 class KeyLost(Exception):
     """An opening key is not where it was written; the sheets under it can't be opened any more."""
 
 
+class KeysLeft(Exception):
+    """Opening keys that should be gone could not be destroyed."""
+
+
 class Keyring:
     """The opening keys of all cycles in one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._lock = folder, Lock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def make(self, cycle: str, sheets: Iterable[str]) -> dict[str, bytes]:
@@ -49,23 +58,99 @@ class Keyring:
         return scalar
 
     def destroy(self, cycle: str) -> None:
-        """Destroy every key of a cycle; nothing happens if they are gone already."""
-        folder = self._folder / cycle
-        if not folder.is_dir():
-            return
-        for path in sorted(folder.iterdir()):
-            destroy_secret(path)
-        folder.rmdir()
+        """Destroy every key of a cycle that can be destroyed, and raise KeysLeft if one can't.
+
+        Nothing happens if they are gone already.
+        """
+        folder, faults = self._folder / cycle, list[OSError]()
+        with self._lock:
+            try:
+                # One file that resists doesn't save the others.
+                for path in sorted(folder.iterdir()):
+                    faults += _fault_of_destroying(path)
+                folder.rmdir()
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                raise KeysLeft from (faults or [error])[0]
+
+    def holds(self, cycle: str) -> bool:
+        """Return whether anything of a cycle's keys is left."""
+        return (self._folder / cycle).is_dir()
 
     def cycles(self) -> set[str]:
-        """Return the cycles that still have keys."""
-        return {path.name for path in self._folder.iterdir()}
+        """Return the cycles that have keys; what isn't named like a cycle is none."""
+        return {path.name for path in self._folder.iterdir() if path.is_dir() and _is_identifier(path.name)}
 
     def _path(self, cycle: str, sheet: str) -> Path:
         return self._folder / cycle / f"{sheet}.key"
+
+
+class Destruction:
+    """Destroys the keys of cycles that are over, and remembers which of them resisted."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._left: set[str] = set()
+        self._strange = 0
+
+    def attempt(self, cycle: str) -> None:
+        """Destroy a cycle's keys; what resists is remembered, and tried again at the next sweep."""
+        try:
+            self._keyring.destroy(cycle)
+        except KeysLeft as error:
+            log_fault("opening keys not destroyed", error.__cause__ or error)
+            self._left.add(cycle)
+        else:
+            self._left.discard(cycle)
+
+    def sweep(self, states: Mapping[str, str]) -> None:
+        """Destroy the keys of all cycles that are over by ``states``, which has every known cycle.
+
+        Keys of an unknown cycle are never touched. A proposal that broke off may have left them, and
+        its repetition uses them; or this is an empty or an older database, and they are somebody's only
+        way to open a box that is being filled.
+        """
+        with_keys = self._keyring.cycles()
+        for cycle in sorted(with_keys & states.keys()):
+            if states[cycle] != "open":
+                self.attempt(cycle)
+        # Beside other cycles, keys of unknown ones are what a broken proposal leaves and stop nothing. A
+        # database without any cycle beside keys looks like the wrong database.
+        self._strange = 0 if states else len(with_keys)
+
+    def unfinished(self) -> list[str]:
+        """Say what an operator has to look into."""
+        reasons = []
+        if self._left:
+            reasons.append(
+                f"Opening keys that should be gone are not destroyed yet; cycles: {len(self._left)}."
+            )
+        if self._strange:
+            reasons.append(
+                f"There are opening keys, but this database knows no cycle. Is it the right one? "
+                f"Nothing was destroyed; cycles with keys: {self._strange}."
+            )
+        return reasons
 
 
 def public_point(scalar: bytes) -> bytes:
     """Return the uncompressed public point (65 bytes) of a raw scalar."""
     key = ec.derive_private_key(int.from_bytes(scalar, "big"), ec.SECP256R1())
     return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def _fault_of_destroying(path: Path) -> tuple[OSError, ...]:
+    try:
+        destroy_secret(path)
+    except OSError as error:
+        return (error,)
+    return ()
+
+
+def _is_identifier(name: str) -> bool:
+    try:
+        _IDENTIFIER.validate_python(name)
+    except ValidationError:
+        return False
+    return True

@@ -1,7 +1,7 @@
 """Every query of aggregate. Each verb is one transaction."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,13 +69,20 @@ class Store:
             row = session.get(CycleRow, cycle_id)
         return None if row is None else _cycle(row)
 
-    def open_cycles(self) -> set[str]:
-        """Return the cycles whose sheets may still be opened."""
+    def states(self) -> dict[str, State]:
+        """Return the state of every cycle."""
         with self._database.transaction() as session:
-            return set(session.exec(select(CycleRow.id).where(CycleRow.state == "open")))
+            rows = session.exec(select(CycleRow.id, CycleRow.state)).all()
+        return {cycle_id: _STATES[state] for cycle_id, state in rows}
 
-    def add_cycle(self, proposal: Proposal, keys: Mapping[str, str], lines: Sequence[Line]) -> None:
-        """Record a cycle and reserve its budget, or neither.
+    def add_cycle(
+        self, proposal: Proposal, lines: Sequence[Line], make_keys: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """Reserve a cycle's budget, have its keys made and record it, or nothing of that.
+
+        Keys are made before the commit: a crash leaves keys that nothing uses, never a charge for a
+        cycle that has none. And after the reservation, under the lock of this transaction: no refusal
+        leaves keys, and no other process makes or needs keys of this cycle meanwhile.
 
         Raises BudgetExceeded if an account can't pay, AlreadyRecorded if the cycle is there.
         """
@@ -84,14 +91,15 @@ class Store:
             company=proposal.company,
             state="open",
             proposal=proposal.model_dump_json(),
-            opening_keys=json.dumps(dict(keys)),
+            opening_keys="{}",
         )
         try:
             with self._database.transaction() as session:
                 session.add(row)
                 session.flush()
                 for line in lines:
-                    reserve(session, proposal.company, proposal.cycle, line)
+                    reserve(session, proposal.cycle, line)
+                row.opening_keys = json.dumps(dict(make_keys()))
         except IntegrityError:
             raise AlreadyRecorded from None
 
@@ -125,8 +133,8 @@ class Store:
     def void(self, cycle_id: str, reason: str) -> None:
         """Give the reserved budget of an open cycle back, or raise AlreadyRecorded."""
         with self._database.transaction() as session:
-            company = _leave_open(session, cycle_id, "void", reason)
-            give_back(session, company, cycle_id)
+            _leave_open(session, cycle_id, "void", reason)
+            give_back(session, cycle_id)
 
     def publish(self, finished: Finished) -> None:
         """Write a release, its receipt lists, its ledger lines and its delivery, or nothing of them.
@@ -137,7 +145,7 @@ class Store:
             with self._database.transaction() as session:
                 company = _leave_open(session, finished.cycle, "released", None)
                 _append(session, company, finished)
-                commit(session, company, finished.cycle)
+                commit(session, finished.cycle)
                 for sheet, lines in finished.receipts.items():
                     _publish_list(session, finished.cycle, sheet, lines)
         except IntegrityError:

@@ -5,11 +5,13 @@ tally, and nothing of the service around them: no database, no web framework, no
 """
 
 import multiprocessing
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from threading import Thread
 from types import ModuleType
 
 from services.aggregate.core.rules import SheetRules
@@ -72,9 +74,11 @@ def count_chunks(
 def worker_processes(count: int) -> Iterator[Executor]:
     """Yield ``count`` fresh processes that share no memory with this one, and end them afterwards.
 
-    They live for one release only: no process that ever held an opening key outlasts that key.
+    They live for one release only, and not longer than this process, even if it is killed: no process
+    that ever held an opening key outlasts that key.
     """
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=spawn, initializer=end_with_parent)
     try:
         with light_children():
             for started in [pool.submit(ready) for _ in range(count)]:
@@ -82,6 +86,22 @@ def worker_processes(count: int) -> Iterator[Executor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """Have this worker end as soon as the process that started it is gone.
+
+    A killed service can't end its workers, and they would wait for work, with a key in memory, for good.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, name="end with parent", daemon=True).start()
 
 
 def ready() -> bool:

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -23,6 +24,7 @@ from services.protocol.problems import KINDS, Problem
 from services.protocol.signed import Service
 
 MAX_BODY_BYTES = 1 << 20
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PROBLEM_JSON = "application/problem+json"
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _STATUS_KIND = {404: "not-found", 405: "method", 413: "too-large", 400: "malformed"}
@@ -50,9 +52,18 @@ log = structlog.get_logger("fairpatch")
 
 
 def make_app(
-    title: str, *, lifespan: Lifespan, unready: Callable[[], list[str]], max_body: int = MAX_BODY_BYTES
+    title: str,
+    *,
+    lifespan: Lifespan,
+    unready: Callable[[], list[str]],
+    max_body: int = MAX_BODY_BYTES,
+    hosts: frozenset[str] | None = None,
 ) -> FastAPI:
-    """Return an app with problems, headers, limits and health; ``unready`` names what is missing."""
+    """Return an app with problems, headers, limits and health; ``unready`` names what is missing.
+
+    ``hosts`` are the names it answers to, so that a foreign page can't reach it under a name of its own
+    (DNS rebinding); the services pass ``served_hosts``.
+    """
     app = EdgeApp(
         title=title,
         lifespan=lifespan,
@@ -61,6 +72,7 @@ def make_app(
         max_body_size=max_body,
         telemetry=NO_TELEMETRY,
     )
+    app.hosts = hosts
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
@@ -80,12 +92,20 @@ def make_app(
     return app
 
 
+def served_hosts(settings: ServiceSettings) -> frozenset[str]:
+    """Return the host names under which a service is reached."""
+    names = {urlsplit(settings.url).hostname or "", settings.host}
+    return frozenset(names | ({"localhost"} if settings.host in LOOPBACK else set()))
+
+
 class EdgeApp(FastAPI):
     """An app inside ``SafeEdge``: answers of the framework's own layers pass through it as well."""
 
+    hosts: frozenset[str] | None = None
+
     def build_middleware_stack(self) -> ASGIApp:
         """Return the whole stack with the edge around it."""
-        return SafeEdge(super().build_middleware_stack())
+        return SafeEdge(super().build_middleware_stack(), self.hosts)
 
 
 class SafeEdge:
@@ -94,8 +114,8 @@ class SafeEdge:
     They could repeat a body. The problem itself comes from ``_on_unforeseen``.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None = None) -> None:
+        self._app, self._hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -103,12 +123,21 @@ class SafeEdge:
             await self._app(scope, receive, send)
             return
         answer = _Answer(send)
+        if self._hosts is not None and _host_of(scope) not in self._hosts:
+            await problem_response(Problem("host"))(scope, receive, answer.send)
+            return
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:
             log_fault("unforeseen error", error)
             if not answer.complete:
                 raise RuntimeError("the answer broke off") from None
+
+
+def _host_of(scope: Scope) -> str:
+    """Return the name in the Host header, without its port."""
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    return (urlsplit(f"//{given[0]}").hostname or "") if len(given) == 1 else ""
 
 
 class _Answer:

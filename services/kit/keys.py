@@ -1,6 +1,7 @@
 """Private keys as files of their own: identities (Ed25519) and any other secret bytes."""
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,16 +41,19 @@ def load_identity(path: Path) -> Identity:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Write ``data`` to a new file that only its owner may read, durable on return."""
+    """Write ``data`` to a new file that only its owner may read: whole and durable, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle, made = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]
         os.fsync(handle)
+        # A link, not a rename: it refuses a name that is taken.
+        path.hardlink_to(made)
     finally:
         os.close(handle)
+        Path(made).unlink()
     _sync_folder(path.parent)
 
 

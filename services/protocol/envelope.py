@@ -13,10 +13,14 @@ from services.protocol.token import TOKEN_BYTES
 VERSION = 1
 SUITE_P256 = 1
 ANSWERS, WITHDRAWAL = 0, 1
-KEY_BYTES, SIGNATURE_BYTES, ENC_BYTES, TAG_BYTES = 65, 64, 65, 16
+KEY_BYTES, SIGNATURE_BYTES, ENC_BYTES, TAG_BYTES, NONCE_BYTES = 65, 64, 65, 16, 32
 HEADER_BYTES = 1 + 1 + 1 + 4 + TOKEN_BYTES + KEY_BYTES + SIGNATURE_BYTES
 SIGNATURE_LABEL = b"fairpatch envelope v1"
 INFO_LABEL = b"fairpatch sheet v1"
+# Order n of P-256's group (FIPS 186-5). With (r, s) an ECDSA signature is also valid as (r, n - s);
+# the wire has only the one with the smaller s, so nobody but the phone can make other good bytes of it.
+CURVE_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+HIGHEST_S = CURVE_ORDER // 2
 
 # HPKE base mode, suite 1 of system.md section 4: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM.
 SUITES = {SUITE_P256: Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_128_GCM)}
@@ -58,13 +62,20 @@ def length(plaintext_length: int) -> int:
     return HEADER_BYTES + ENC_BYTES + plaintext_length + TAG_BYTES
 
 
-def info(suite: int, manifest_hash: bytes, sheet: str) -> bytes:
-    """Return HPKE's ``info``: a sealed sheet opens only for its suite, manifest and sheet."""
-    return INFO_LABEL + bytes([suite]) + manifest_hash + sheet.encode("utf-8")
+def info(suite: int, manifest_hash: bytes, sheet: str, nonce: bytes) -> bytes:
+    """Return HPKE's ``info``: a sealed sheet opens only for its suite, manifest, sheet and token.
+
+    Without the nonce a copy of a sealed sheet would open, and count, under every other token.
+    """
+    if len(nonce) != NONCE_BYTES:
+        raise InvalidEnvelope("a nonce has 32 bytes")
+    return INFO_LABEL + bytes([suite]) + manifest_hash + sheet.encode("utf-8") + nonce
 
 
-def seal(plaintext: bytes, *, public_key: bytes, suite: int, manifest_hash: bytes, sheet: str) -> bytes:
-    """Return a sheet sealed for an opening key.
+def seal(
+    plaintext: bytes, *, public_key: bytes, suite: int, manifest_hash: bytes, sheet: str, nonce: bytes
+) -> bytes:
+    """Return a sheet sealed for an opening key, to be opened under one token only.
 
     Parameters
     ----------
@@ -78,6 +89,8 @@ def seal(plaintext: bytes, *, public_key: bytes, suite: int, manifest_hash: byte
         ``mh`` [32 bytes].
     sheet : str
         Name of the sheet.
+    nonce : bytes
+        Nonce of the token that the envelope will carry [32 bytes]: the hash of the key that signs it.
 
     Returns
     -------
@@ -87,23 +100,25 @@ def seal(plaintext: bytes, *, public_key: bytes, suite: int, manifest_hash: byte
     Raises
     ------
     InvalidEnvelope
-        If suite or key is not one of this wire.
+        If suite, key or nonce is not one of this wire.
 
     Notes
     -----
     Privacy: exact, readable with the opening key alone; draws a fresh ephemeral key inside the library.
-    Source: RFC 9180, 6.1 (base mode); system.md, section 4 (``info``).
+    Source: RFC 9180, 6.1 (base mode); decision record 0014 (``info``).
 
     Examples
     --------
     >>> point = ec.derive_private_key(7, ec.SECP256R1()).public_key().public_numbers()
     >>> key = b"\\x04" + point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
-    >>> len(seal(bytes(49), public_key=key, suite=1, manifest_hash=bytes(32), sheet="support-group"))
+    >>> where = {"suite": 1, "manifest_hash": bytes(32), "sheet": "support-group", "nonce": bytes(32)}
+    >>> len(seal(bytes(49), public_key=key, **where))
     130
     """
     if suite not in SUITES:
         raise InvalidEnvelope("unknown suite")
-    return SUITES[suite].encrypt(plaintext, decode_point(public_key), info(suite, manifest_hash, sheet))
+    bound_to = info(suite, manifest_hash, sheet, nonce)
+    return SUITES[suite].encrypt(plaintext, decode_point(public_key), bound_to)
 
 
 def decode_point(public_key: bytes) -> ec.EllipticCurvePublicKey:
@@ -119,6 +134,12 @@ def decode_point(public_key: bytes) -> ec.EllipticCurvePublicKey:
 def nonce(public_key: bytes) -> bytes:
     """Return the token nonce that binds a token to the key that signs its envelopes."""
     return sha256(public_key)
+
+
+def encode_signature(der: bytes) -> bytes:
+    """Return the 64 bytes ``r || s`` of a DER-encoded ECDSA signature, with the smaller of its two s."""
+    r, s = utils.decode_dss_signature(der)
+    return r.to_bytes(32, "big") + min(s, CURVE_ORDER - s).to_bytes(32, "big")
 
 
 def parse(data: bytes, *, length: int, suite: int) -> Envelope:
@@ -157,7 +178,7 @@ def verify(envelope: Envelope, *, token_nonce: bytes) -> None:
     Raises
     ------
     InvalidEnvelopeSignature
-        If it was not. Nothing of the envelope is repeated.
+        If it was not, or if ``s`` is not the smaller one. Nothing of the envelope is repeated.
 
     Notes
     -----
@@ -175,6 +196,8 @@ def verify(envelope: Envelope, *, token_nonce: bytes) -> None:
         raise InvalidEnvelopeSignature("the token names another key")
     half = SIGNATURE_BYTES // 2
     r, s = (int.from_bytes(part, "big") for part in (envelope.signature[:half], envelope.signature[half:]))
+    if s > HIGHEST_S:
+        raise InvalidEnvelopeSignature("signature is not in its one form")
     try:
         key = decode_point(envelope.public_key)
         key.verify(utils.encode_dss_signature(r, s), envelope.signed_bytes(), ec.ECDSA(hashes.SHA256()))

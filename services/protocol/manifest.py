@@ -135,6 +135,7 @@ class Manifest(Part):
     retention: Text
     sample: bool
     made_up: bool
+    rehearsal: bool
 
     @property
     def plaintext_length(self) -> int:

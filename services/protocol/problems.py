@@ -16,6 +16,7 @@ KINDS: dict[str, Kind] = {
     "too-large": Kind(413, "The request is larger than this call allows."),
     "not-found": Kind(404, "There is nothing at this address."),
     "method": Kind(405, "This address does not take this method."),
+    "host": Kind(421, "This service does not answer under this name."),
     "link": Kind(403, "This link does not open the survey."),
     "pass-used": Kind(409, "The pass of this link was already taken with other bytes."),
     "envelope-format": Kind(422, "The envelope does not have the form of this cycle."),

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import BaseModel, ValidationError
 
@@ -223,6 +223,7 @@ class Phone:
                 suite=cycle.suite,
                 manifest_hash=self.view.manifest_hash,
                 sheet=name,
+                nonce=envelope.nonce(held.public_key),
             ),
         )
         return dataclasses.replace(
@@ -245,6 +246,5 @@ class Phone:
 
 
 def sign(private_key: ec.EllipticCurvePrivateKey, body: bytes) -> bytes:
-    """Return an ECDSA signature over SHA-256 as the 64 bytes of ``r || s``."""
-    r, s = utils.decode_dss_signature(private_key.sign(body, ec.ECDSA(hashes.SHA256())))
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    """Return an ECDSA signature over SHA-256 as the 64 bytes of ``r || s``, in its one form."""
+    return envelope.encode_signature(private_key.sign(body, ec.ECDSA(hashes.SHA256())))

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from services.kit.clock import Clock, system_clock
 from services.kit.database import Database
-from services.kit.http import make_app, make_verifier
+from services.kit.http import make_app, make_verifier, served_hosts
 from services.report.api import internal_routes, public_routes
 from services.report.flow import Flow
 from services.report.pages import page_routes
@@ -28,7 +28,7 @@ def build_app(settings: ReportSettings, *, clock: Clock = system_clock) -> FastA
         yield
         database.close()
 
-    app = make_app("Fairpatch report", lifespan=lifespan, unready=store.unready)
+    app = make_app("Fairpatch report", lifespan=lifespan, unready=store.unready, hosts=served_hosts(settings))
     app.include_router(internal_routes(flow, make_verifier(settings, clock)))
     app.include_router(public_routes(flow))
     app.include_router(page_routes(flow, assets))

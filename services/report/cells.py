@@ -6,11 +6,13 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
+from markupsafe import Markup
+
 from services.protocol.frame import GroupRecords
 from services.protocol.manifest import Group, Manifest
 from services.protocol.release import Release
 from services.report.core import catalogue, wording
-from services.report.core.chart import TINTS, tint
+from services.report.core.chart import TINTS, strip, tint
 from services.report.core.findings import Findings
 from services.report.core.groups import Reading as GroupReading
 
@@ -24,15 +26,22 @@ LOOKS: Final = {
 TOO_FEW: Final = "Not recorded, or for too few people to show."
 
 
+POINTS: Final = 100.0
+LARGE_INDEX: Final = 10.0
+LONG_NAME: Final = 40
+NOT_DRAWN: Final = Markup("")
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its state, what stands in it, and the whole sentence behind it."""
+    """One cell: its state, what stands in it and as a strip, and the whole sentence behind it."""
 
     state: str
     value: str
     range: str = ""
     words: str = ""
     tint: str = ""
+    strip: Markup = NOT_DRAWN
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,11 @@ class GroupRow:
     hit_share: Cell
     median_attainment: Cell
     territory_index: Cell
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the name would be a heading of several lines."""
+        return len(self.name) > LONG_NAME
 
 
 @dataclass(frozen=True)
@@ -73,9 +87,28 @@ def day(text: str) -> str:
     return f"{moment.day} {moment:%B %Y}"
 
 
+def days(first: str, last: str) -> str:
+    """Return the days from one instant to another, such as "16 February to 2 March 2026"."""
+    start, end = date.fromisoformat(first[:10]), date.fromisoformat(last[:10])
+    if start == end:
+        return day(last)
+    if start.year != end.year:
+        return f"{day(first)} to {day(last)}"
+    return (
+        f"{start.day} {start:%B} to {day(last)}"
+        if start.month != end.month
+        else f"{start.day} to {day(last)}"
+    )
+
+
 def percent(share: float) -> str:
     """Return a share in whole per cent."""
     return f"{round(100 * share)} %"
+
+
+def index(value: float) -> str:
+    """Return a territory index: in whole points on a scale around 100, else to two decimals."""
+    return str(round(value)) if abs(value) >= LARGE_INDEX else f"{value:.2f}"
 
 
 def reading_cell(reading: GroupReading, *, k: int) -> Cell:
@@ -85,9 +118,10 @@ def reading_cell(reading: GroupReading, *, k: int) -> Cell:
         return Cell(reading.state, LOOKS[reading.state], words=words)
     low, high = reading.value.interval
     value, bounds = str(round(reading.value.mean)), f"{round(low)}-{round(high)}"
+    drawn = strip(reading.value.mean, low, high, most=POINTS)
     if reading.state == "wide":
-        return Cell("wide", f"About {value}", bounds, words)
-    return Cell(reading.state, value, bounds, words, tint(reading.value.mean))
+        return Cell("wide", f"About {value}", bounds, words, strip=drawn)
+    return Cell(reading.state, value, bounds, words, tint(reading.value.mean), drawn)
 
 
 def condition_rows(manifest: Manifest, findings: Findings) -> tuple[ConditionRow, ...]:
@@ -147,7 +181,7 @@ def _group_row(group: Group, reading: GroupReading, records: Mapping[str, GroupR
         support=reading_cell(reading, k=k),
         hit_share=_record_cell(of, of.hit_share if of else None, percent, k),
         median_attainment=_record_cell(of, of.median_attainment if of else None, percent, k),
-        territory_index=_record_cell(of, of.territory_index if of else None, wording.figure, k),
+        territory_index=_record_cell(of, of.territory_index if of else None, index, k),
     )
 
 

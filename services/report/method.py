@@ -6,7 +6,7 @@ from typing import Final
 from services.protocol.arithmetic import CLAIM_AT, MICRO
 from services.protocol.manifest import Manifest
 from services.protocol.plan import SUPPORT_GROUP, Plan, printed_odds, useful_size
-from services.protocol.release import Release
+from services.protocol.release import FIRST, Release
 from services.report.cells import RangeRow, percent, range_rows
 from services.report.core.findings import Findings
 from services.report.core.five import ACCEPTABLE_HIT_SHARE, NEGLIGIBLE
@@ -80,7 +80,6 @@ class BudgetLine:
     used: str
     spent: str
     cap: str
-    delta: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Odds:
     one: str
     all: str
     shown: str
-    delta: str
+    exception: str
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,6 @@ def budget_lines(release: Release) -> tuple[BudgetLine, ...]:
             used=number(line.epsilon_micro / MICRO),
             spent=number(line.spent_micro / MICRO),
             cap=number(line.cap_micro / MICRO),
-            delta=f"{line.delta:g}",
         )
         for line in release.ledger
     )
@@ -195,7 +193,8 @@ def budget_lines(release: Release) -> tuple[BudgetLine, ...]:
 def odds(plan: Plan) -> Odds:
     """Return the odds printed for reps and executives."""
     chances = printed_odds(plan)
-    return Odds(_odds(chances["one"]), _odds(chances["all"]), _odds(chances["shown"]), f"{plan.delta:g}")
+    exception = f"1 in {round(1 / plan.delta):,}" if plan.delta else ""
+    return Odds(_odds(chances["one"]), _odds(chances["all"]), _odds(chances["shown"]), exception)
 
 
 def _odds(chance_in_100: int) -> str:
@@ -221,5 +220,5 @@ def _parameters(release: Release, manifest: Manifest) -> tuple[tuple[str, str], 
         ("Instrument", f"{manifest.instrument.version}, {manifest.instrument_hash}"),
         ("Manifest (SHA-256)", release.manifest_hash),
         ("Release (SHA-256)", release.hash().hex()),
-        ("Release before it (SHA-256)", release.previous),
+        ("Release before it (SHA-256)", "none" if release.previous == FIRST else release.previous),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from markupsafe import Markup
 
 from services.protocol.frame import Indicator, Records
 from services.protocol.manifest import Bands, Manifest
@@ -12,29 +13,29 @@ from services.protocol.plan import SUPPORT_RESULT
 from services.protocol.release import Release
 from services.report.cells import percent
 from services.report.core import catalogue
-from services.report.core.chart import Row
+from services.report.core.chart import Row, strip
+from services.report.core.drivers import Correlation
 from services.report.core.evidence import ACTIVITY, DRIVERS, HIGH, Share, hit_share_of_best
 from services.report.core.findings import Findings
 from services.report.core.gathering import QUOTA_MET, released
-from services.report.core.wording import driver_name, driver_words, figure
+from services.report.core.wording import driver_name, driver_words, figure, indicator_name
 
 BANDS: Final = ("Low", "Middle", "High")
-INDICATORS: Final = {
-    "first_response_hours": "Fast first response",
-    "median_days_in_stage": "Short time in stage",
-    "one_on_ones": "One-on-ones",
-}
+ANSWERS: Final = "Answers; includes privacy noise"
+RECORDS: Final = "Company records, exact"
+TOO_FEW: Final = "too few answers to tell"
 MISSING: Final = {"no_data": catalogue.NOTES["no_data"], "not_released": "not released"}
 
 
 @dataclass(frozen=True)
 class DriverRow:
-    """A driver: its r in words, the same weighted to all invited, and where it comes from."""
+    """A driver: its r with its range, where it comes from, and the same weighted to all invited."""
 
     name: str
-    words: str
-    weighted: str
+    value: str
+    range: str
     source: str
+    weighted: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class ShareRow:
     """The share that hit quota among the reps of one band of Support."""
 
     band: str
-    words: str
+    value: str
+    range: str
+    strip: Markup
 
 
 def chart_rows(findings: Findings, records: Records, k: int) -> tuple[Row, ...]:
@@ -69,23 +72,27 @@ def _indicator_line(found: Indicator) -> Row:
     return Row(indicator_name(found.name), found.r, found.low, found.high, words, exact=True)
 
 
-def indicator_name(name: str) -> str:
-    """Return a recorded indicator as pages call it; for turned-round ones a favourable r is positive."""
-    return INDICATORS.get(name, name.removeprefix("x_").replace("_", " ").capitalize())
-
-
 def driver_rows(rows: tuple[Row, ...], findings: Findings) -> tuple[DriverRow, ...]:
     """Return the table under the driver chart."""
     weighted = {driver_name(name): found for name, found in findings.weighted.items()}
     return tuple(
         DriverRow(
             name=row.label,
-            words=row.words,
-            weighted=driver_words(weighted[row.label], exact=False) if row.label in weighted else "",
-            source="company records, exact" if row.exact else "answers, with a random change",
+            value=row.words if row.value is None else figure(row.value),
+            range=_range(row.low, row.high),
+            source="" if row.value is None else RECORDS if row.exact else ANSWERS,
+            weighted=_weighted(weighted.get(row.label)),
         )
         for row in rows
     )
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
+
+
+def _weighted(found: Correlation | None) -> str:
+    return "" if found is None else f"{figure(found.r)} ({_range(found.low, found.high)})"
 
 
 def share_rows(release: Release, manifest: Manifest) -> tuple[ShareRow, ...]:
@@ -99,8 +106,17 @@ def share_rows(release: Release, manifest: Manifest) -> tuple[ShareRow, ...]:
         # The core reads the highest band; turning the rows puts each band in its place.
         turned = np.roll(table.noisy, HIGH - band, axis=0)
         share = hit_share_of_best(turned, epsilon=table.epsilon, hit_columns=hit, live_columns=table.live)
-        rows.append(ShareRow(name, _share_words(share)))
+        rows.append(_share_row(name, share))
     return tuple(rows)
+
+
+def shares_missing(release: Release, manifest: Manifest) -> str:
+    """Return why there are no shares by band of Support."""
+    if SUPPORT_RESULT not in manifest.plan.sheets:
+        return catalogue.NOTES["shares_not_released"]
+    if released(release, manifest, SUPPORT_RESULT) is None:
+        return catalogue.STATES["held"].format(k=manifest.k)
+    return catalogue.NOTES["shares_mixed"]
 
 
 def _hit_columns(bands: Bands) -> list[bool] | None:
@@ -110,7 +126,8 @@ def _hit_columns(bands: Bands) -> list[bool] | None:
     return None if mixed or QUOTA_MET not in bands.edges else hit
 
 
-def _share_words(share: Share | None) -> str:
+def _share_row(band: str, share: Share | None) -> ShareRow:
     if share is None:
-        return "too few answers to tell"
-    return f"{percent(share.share)} ({percent(share.low)} to {percent(share.high)}, includes privacy noise)"
+        return ShareRow(band, TOO_FEW, "", Markup(""))
+    bounds = f"{round(100 * share.low)} to {percent(share.high)}"
+    return ShareRow(band, percent(share.share), bounds, strip(share.share, share.low, share.high, most=1.0))

@@ -18,13 +18,14 @@ from services.report.cells import (
     GroupRow,
     condition_rows,
     day,
+    days,
     group_rows,
     key_cells,
     percent,
     tint_key,
 )
 from services.report.core import catalogue
-from services.report.core.chart import Row, driver_chart
+from services.report.core.chart import NARROW, WIDE, Row, driver_chart
 from services.report.core.findings import find
 from services.report.core.verdict_words import drivers_title
 from services.report.method import Method, method
@@ -35,11 +36,13 @@ from services.report.overview import (
     cards,
     explanation_rows,
     group_notes,
+    teams_title,
     verdict_panel,
 )
-from services.report.panels import DriverRow, ShareRow, chart_rows, driver_rows, share_rows
+from services.report.panels import DriverRow, ShareRow, chart_rows, driver_rows, share_rows, shares_missing
 
 SAMPLE: Final = "Sample data. Composite, not a real company."
+CHART: Final = "How strongly each driver goes with quota attainment. The same numbers are in the table."
 MADE_UP: Final = "Rehearsal: answers are made up, no conclusion about this company"
 
 
@@ -69,6 +72,7 @@ class Reading:
     cards: tuple[Card, ...]
     conditions: tuple[ConditionRow, ...]
     groups: tuple[GroupRow, ...]
+    teams_title: str
     group_notes: tuple[str, ...]
     key: tuple[Cell, ...]
     tints: tuple[tuple[str, str], ...]
@@ -76,6 +80,7 @@ class Reading:
     chart: Markup
     drivers: tuple[DriverRow, ...]
     shares: tuple[ShareRow, ...]
+    shares_missing: str
     explanations: tuple[ExplanationRow, ...]
     method: Method
 
@@ -95,10 +100,11 @@ def read(release: Release, manifest: Manifest) -> Reading:
         k=manifest.k,
         heading=heading(release, manifest),
         banners=banners(manifest),
-        verdict=verdict_panel(findings.verdict),
+        verdict=verdict_panel(findings, manifest),
         cards=cards(findings, manifest),
         conditions=condition_rows(manifest, findings),
         groups=group_rows(release, manifest, findings),
+        teams_title=teams_title(findings, manifest),
         group_notes=group_notes(findings, manifest),
         key=key_cells(manifest.k),
         tints=tint_key(),
@@ -106,6 +112,7 @@ def read(release: Release, manifest: Manifest) -> Reading:
         chart=_chart(lines, title),
         drivers=driver_rows(lines, findings),
         shares=share_rows(release, manifest),
+        shares_missing=shares_missing(release, manifest),
         explanations=explanation_rows(findings.verdict),
         method=method(release, manifest, findings),
     )
@@ -117,7 +124,7 @@ def heading(release: Release, manifest: Manifest) -> Heading:
     return Heading(
         company=manifest.company,
         title=manifest.title,
-        asked=period(manifest),
+        asked=days(manifest.opens, release.frame.closed),
         released_on=day(release.released_on),
         invited=manifest.invited,
         answers=answers,
@@ -127,8 +134,8 @@ def heading(release: Release, manifest: Manifest) -> Heading:
 
 
 def period(manifest: Manifest) -> str:
-    """Return when the survey was open."""
-    return f"{day(manifest.opens)} to {day(manifest.closes)}"
+    """Return when the survey is planned to be open."""
+    return days(manifest.opens, manifest.closes)
 
 
 def banners(manifest: Manifest) -> tuple[str, ...]:
@@ -138,10 +145,16 @@ def banners(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _chart(lines: Sequence[Row], title: str) -> Markup:
-    return driver_chart(
-        lines,
-        key="drivers",
-        title=title,
-        description="How strongly each driver goes with quota attainment. The same numbers are in the table.",
-        band=catalogue.NOTES["small_band"],
+    """Return the chart twice, for wide and for narrow screens; the stylesheet shows one of them."""
+    layouts = (("drivers", WIDE), ("drivers-narrow", NARROW))
+    return Markup("").join(
+        driver_chart(
+            lines,
+            key=key,
+            title=title,
+            description=CHART,
+            band=catalogue.NOTES["small_band"],
+            layout=layout,
+        )
+        for key, layout in layouts
     )

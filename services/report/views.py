@@ -168,7 +168,7 @@ def list_line(line: CycleLine) -> ListLine:
         href=base(manifest.cycle),
         title=manifest.title,
         company=manifest.company,
-        period=period(manifest),
+        period=f"from {day(manifest.opens)}" if line.released else period(manifest),
         notes=banners(manifest),
         state="released" if line.released else "collecting",
         words="Released" if line.released else f"Collecting until {day(manifest.closes)}",

@@ -1,12 +1,15 @@
 """Survey's JSON doors: for phones, for HR, and for aggregate."""
 
+import asyncio
 import hmac
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, Header, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from services.kit.http import peer_check
 from services.kit.signing import CallVerifier
@@ -22,11 +25,11 @@ from services.protocol.messages import (
 )
 from services.protocol.problems import Problem
 from services.protocol.signed import SignedDocument
-from services.survey import cycles
+from services.survey.closing import ClosingFlow
 from services.survey.core.csvfile import InputError
 from services.survey.core.draft import Draft, Options
-from services.survey.cycles import CycleFlow
 from services.survey.flow import PhoneFlow
+from services.survey.opening import File, OpeningFlow
 from services.survey.store import Store
 
 PUBLIC = {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
@@ -97,7 +100,7 @@ def phone_routes(flow: PhoneFlow) -> APIRouter:
     return router
 
 
-def hr_routes(flow: CycleFlow, key: str) -> APIRouter:
+def hr_routes(opening: OpeningFlow, closing: ClosingFlow, key: str) -> APIRouter:
     """Return HR's calls; they need the key that ``init`` wrote, until accounts exist."""
 
     def hr_only(authorization: Annotated[str, Header()] = "") -> None:
@@ -106,19 +109,12 @@ def hr_routes(flow: CycleFlow, key: str) -> APIRouter:
 
     router = APIRouter(prefix="/hr", tags=["hr"], dependencies=[Depends(hr_only)])
 
-    @router.post("/cycles", status_code=201, max_body_size=MAX_FILE_BYTES)
-    def draft(
-        roster: Annotated[UploadFile, File()],
-        results: Annotated[UploadFile, File()],
-        options: Annotated[str, Form(max_length=4096)],
-    ) -> DraftReply:
+    @router.post("/cycles", status_code=201, max_body_size=2 * MAX_FILE_BYTES)
+    async def draft(request: Request) -> DraftReply:
         """Check roster and results whole, and draft a cycle."""
+        roster, results, options = await _read_form(request)
         try:
-            chosen = Options.model_validate_json(options)
-        except ValidationError:
-            raise Problem("input", "The options of the cycle do not have the expected form.") from None
-        try:
-            cycle, made = flow.draft(_file(roster), _file(results), chosen)
+            cycle, made = await asyncio.to_thread(opening.draft, roster, results, options)
         except InputError as error:
             raise Problem("input", str(error)) from None
         return DraftReply(cycle=cycle, draft=made)
@@ -126,35 +122,35 @@ def hr_routes(flow: CycleFlow, key: str) -> APIRouter:
     @router.post("/cycles/{cycle}/open")
     def open_cycle(cycle: str) -> OpenReply:
         """Open a cycle and hand out the personal links, once."""
-        opened = flow.open(cycle)
+        opened = opening.open(cycle)
         links = tuple(LinkReply(**vars(link)) for link in opened.links)
         return OpenReply(fingerprint=opened.fingerprint, links=links)
 
     @router.post("/cycles/{cycle}/close")
     async def close(cycle: str) -> StateReply:
         """Close a cycle for good."""
-        await flow.close(cycle)
-        return StateReply(state=flow.state(cycle), live={})
+        await closing.close(cycle)
+        return StateReply(state=closing.state(cycle), live={})
 
     @router.post("/cycles/{cycle}/release", status_code=202)
     def release(cycle: str) -> ReleaseState:
         """Have a closed cycle released."""
-        return flow.release(cycle)
+        return closing.release(cycle)
 
     @router.get("/cycles/{cycle}/release")
     def release_state(cycle: str) -> ReleaseState:
         """Say how far the release is."""
-        return flow.release_state(cycle)
+        return closing.release_state(cycle)
 
     @router.get("/cycles/{cycle}")
     def state(cycle: str) -> StateReply:
         """Say where a cycle stands."""
-        return StateReply(state=flow.state(cycle), live=flow.live(cycle))
+        return StateReply(state=closing.state(cycle), live=closing.live(cycle))
 
     return router
 
 
-def internal_routes(flow: CycleFlow, store: Store, verifier: CallVerifier) -> APIRouter:
+def internal_routes(flow: ClosingFlow, store: Store, verifier: CallVerifier) -> APIRouter:
     """Return what aggregate may fetch at the close."""
     guard = Depends(peer_check(verifier, "aggregate"))
     router = APIRouter(prefix="/internal/cycles/{cycle}", tags=["internal"], dependencies=[guard])
@@ -174,6 +170,28 @@ def internal_routes(flow: CycleFlow, store: Store, verifier: CallVerifier) -> AP
     return router
 
 
-def _file(upload: UploadFile) -> cycles.File:
+async def _read_form(request: Request) -> tuple[File, File, Options]:
+    """Read the two files and the options, in memory: a roster leaves no trace in a temporary folder."""
+    parser = MultiPartParser(request.headers, request.stream(), max_files=2, max_fields=1)
+    parser.spool_max_size = 2 * MAX_FILE_BYTES
+    refusal = Problem("malformed", "The form needs roster, results and options.")
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError):
+        raise refusal from None
+    try:
+        roster, results = await _file(form["roster"]), await _file(form["results"])
+        return roster, results, Options.model_validate_json(str(form["options"]))
+    except ValidationError:
+        raise Problem("input", "The options of the cycle do not have the expected form.") from None
+    except (KeyError, ValueError):
+        raise refusal from None
+    finally:
+        await form.close()
+
+
+async def _file(upload: UploadFile | str) -> File:
+    if isinstance(upload, str):
+        raise ValueError("a file is needed")
     name = (upload.filename or "file").replace("\\", "/").rsplit("/", 1)[-1]
-    return cycles.File(name=name[:80], data=upload.file.read())
+    return File(name=name[:80], data=await upload.read())

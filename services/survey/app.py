@@ -10,13 +10,14 @@ from fastapi import FastAPI
 
 from services.kit.clock import Clock, system_clock
 from services.kit.database import Database
-from services.kit.http import log_fault, make_app, make_verifier, peer_client
+from services.kit.http import log_fault, make_app, make_verifier, peer_client, served_hosts
 from services.kit.keys import load_identity
 from services.survey.api import hr_routes, internal_routes, phone_routes
-from services.survey.cycles import CycleFlow
+from services.survey.closing import ClosingFlow
 from services.survey.flow import PhoneFlow
 from services.survey.inbox import Inbox
 from services.survey.issuers import IssuerFolder
+from services.survey.opening import OpeningFlow
 from services.survey.pages import page_routes
 from services.survey.peers import Peers
 from services.survey.settings import SurveySettings
@@ -41,7 +42,8 @@ def build_app(
         peer_client(settings, identity, "report", clock, report_transport),
     )
     phones = PhoneFlow(store, inbox, identity, clock, issuers.load)
-    cycles = CycleFlow(store, inbox, phones, issuers, peers, identity, clock, url=settings.url)
+    opening = OpeningFlow(store, issuers, peers, identity, url=settings.url)
+    closing = ClosingFlow(store, inbox, phones, peers, identity, clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -56,24 +58,25 @@ def build_app(
         peers.close()
         database.close()
 
-    app = make_app("Fairpatch survey", lifespan=lifespan, unready=list)
+    app = make_app("Fairpatch survey", lifespan=lifespan, unready=list, hosts=served_hosts(settings))
     app.include_router(phone_routes(phones))
-    app.include_router(hr_routes(cycles, settings.hr_key_file.read_text("ascii").strip()))
-    app.include_router(internal_routes(cycles, store, make_verifier(settings, clock)))
+    app.include_router(hr_routes(opening, closing, settings.hr_key_file.read_text("ascii").strip()))
+    app.include_router(internal_routes(closing, store, make_verifier(settings, clock)))
     app.include_router(page_routes(phones))
-    app.state.cycles, app.state.phones, app.state.store = cycles, phones, store
+    app.state.phones, app.state.store = phones, store
     return app
 
 
 async def _mix_regularly(inbox: Inbox, store: Store, pause_seconds: float) -> None:
     """Mix at the start and then once a period, as long as enough sheets arrived to hide among."""
-    mixed_at = -1
+    first = True
     while True:
-        arrived = inbox.accepted
-        if mixed_at < 0 or arrived - mixed_at >= store.mixing_size():
-            try:
+        try:
+            waiting = max(inbox.unmixed.values(), default=0)
+            if first or waiting >= await asyncio.to_thread(store.mixing_size):
                 await inbox.exclusively(store.mix)
-                mixed_at = arrived
-            except Exception as error:
-                log_fault("mixing failed", error)
+                inbox.unmixed.clear()
+            first = False
+        except Exception as error:
+            log_fault("mixing failed", error)
         await asyncio.sleep(pause_seconds)

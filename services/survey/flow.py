@@ -1,5 +1,6 @@
 """What a rep's phone may ask of survey: values, passes, acceptance of sealed sheets, receipts."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ class PhoneStore(Protocol):
 
     def secrets(self, cycle_id: str) -> dict[tuple[str, int], bytes]:
         """Return the value secrets of a cycle."""
+
+    def pass_of(self, cycle_id: str, number: int) -> bytes | None:
+        """Return the hash with which a rep took the passes."""
 
     def take_pass(self, cycle_id: str, number: int, blinded_hash: bytes) -> bytes | None:
         """Record that a rep takes the passes."""
@@ -98,13 +102,20 @@ class PhoneFlow:
         sheets = cycle.manifest.plan.sheets
         if set(request.blinded) != set(sheets):
             raise Problem("malformed", "One blinded message per sheet is needed.")
+        refusal = Problem("malformed", "A blinded message has the wrong length or range.")
         try:
             blinded = {sheet: unb64(request.blinded[sheet], length=token.MODULUS_BYTES) for sheet in sheets}
+        except InvalidEncoding:
+            raise refusal from None
+        digest = sha256(*(blinded[sheet] for sheet in sheets))
+        # Signing is the costly part: a used pass is turned away before it.
+        if self._store.pass_of(cycle_id, member.number) not in (None, digest):
+            raise Problem("pass-used")
+        try:
             # Signed before the pass is recorded, so that a refused message doesn't use it up.
             signatures = {sheet: cycle.issuers[sheet].blind_sign(blinded[sheet]) for sheet in sheets}
-        except (InvalidEncoding, InvalidBlindedMessage):
-            raise Problem("malformed", "A blinded message has the wrong length or range.") from None
-        digest = sha256(*(blinded[sheet] for sheet in sheets))
+        except InvalidBlindedMessage:
+            raise refusal from None
         recorded = self._store.take_pass(cycle_id, member.number, digest)
         if recorded is None:
             raise Problem("link")
@@ -114,7 +125,8 @@ class PhoneFlow:
 
     async def accept(self, cycle_id: str, data: bytes) -> ReceiptReply:
         """Check a sealed sheet's envelope, store it durably and return the signed receipt."""
-        cycle = self._open_cycle(cycle_id)
+        known = cycle_id in self._opened
+        cycle = self._open_cycle(cycle_id) if known else await asyncio.to_thread(self._open_cycle, cycle_id)
         arrival = check_envelope(cycle, data)
         outcome = await self._inbox.put(arrival)
         if outcome not in ("stored", "again"):

@@ -1,6 +1,7 @@
 """The one writer of the box: what waits is committed together, and acknowledged after the commit."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -36,8 +37,8 @@ class Inbox:
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._stopping = False
-        self.accepted = 0
-        """How many envelopes were written since the start."""
+        self.unmixed: Counter[tuple[str, str]] = Counter()
+        """Envelopes stored since the last mixing, by cycle and sheet."""
 
     @property
     def waiting(self) -> int:
@@ -90,7 +91,8 @@ class Inbox:
                 if not done.done():
                     done.set_exception(Problem("busy"))
             return
-        self.accepted += len(batch)
-        for (_, done), outcome in zip(batch, outcomes, strict=True):
+        for (arrival, done), outcome in zip(batch, outcomes, strict=True):
+            if outcome == "stored":
+                self.unmixed[arrival.cycle, arrival.sheet] += 1
             if not done.done():
                 done.set_result(outcome)

@@ -1,6 +1,7 @@
 """Survey's HTML door for a rep: the privacy promise, drawn from the signed manifest alone."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar
 
 from fastapi import APIRouter, Request, Response
@@ -30,7 +31,9 @@ class PromisePage:
     fingerprint: str
     one: int
     all: str
-    delta: str
+    exception: str
+    handed_out: bool
+    rehearsal: bool
     sample: bool
     made_up: bool
 
@@ -83,11 +86,19 @@ def promise_page(manifest: Manifest) -> PromisePage:
         sheets=len(manifest.sheets),
         k=manifest.k,
         usual=manifest.k + USUALLY_ABOVE_K,
-        closes=manifest.closes[:10],
+        closes=day(manifest.closes),
         fingerprint=manifest.fingerprint(),
         one=odds["one"],
         all="more than 99" if odds["all"] > 99 else str(odds["all"]),
-        delta=f"{manifest.plan.delta:g}",
+        exception=f"1 in {round(1 / manifest.plan.delta):,}" if manifest.plan.delta else "",
+        handed_out=manifest.delivery == "file",
+        rehearsal=manifest.rehearsal,
         sample=manifest.sample,
         made_up=manifest.made_up,
     )
+
+
+def day(text: str) -> str:
+    """Return the date of an instant of the wire, such as "2 March 2026"."""
+    moment = date.fromisoformat(text[:10])
+    return f"{moment.day} {moment:%B %Y}"

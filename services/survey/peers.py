@@ -49,6 +49,10 @@ class Peers:
             call(self._aggregate, "GET", f"/internal/cycles/{cycle_id}").json()
         )
 
+    def void(self, cycle_id: str, reason: str) -> None:
+        """Give up a cycle's reservation; its keys are destroyed."""
+        call(self._aggregate, "POST", f"/internal/cycles/{cycle_id}/void", json=canonical({"reason": reason}))
+
     def ledger(self, company: str, year: int) -> LedgerReply:
         """Ask aggregate for a company's budget of a year."""
         params = httpx.QueryParams(company=company, year=year)

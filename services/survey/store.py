@@ -1,13 +1,13 @@
 """Every query of survey. Each verb is one transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Executable, bindparam, func, text, tuple_
 from sqlmodel import Session, col, delete, select, update
 
 from services.kit.database import Database, compact
-from services.survey.core.cycle import State
+from services.survey.core.cycle import Event, State, advance
 from services.survey.core.draft import Draft
 from services.survey.inbox import Arrival
 from services.survey.tables import METADATA, MIXED, Box, Cycle, Issuance, Member, Secret
@@ -65,12 +65,20 @@ class Store:
             changed = session.exec(
                 update(Cycle)
                 .where(col(Cycle.id) == cycle_id, col(Cycle.state) == State.DRAFT)
-                .values(state=State.OPEN, manifest=manifest)
+                .values(state=advance(State.DRAFT, Event.OPEN), manifest=manifest)
             )
             if changed.rowcount != 1:
                 return False
-            for member in session.exec(select(Member).where(Member.cycle == cycle_id)):
-                member.code_hash = codes[member.number]
+            _set_codes(session, cycle_id, codes)
+            return True
+
+    def renew_codes(self, cycle_id: str, codes: dict[int, bytes]) -> bool:
+        """Replace all code hashes of an open cycle; False if somebody has taken a pass already."""
+        with self._database.transaction() as session:
+            taken = session.exec(select(Issuance.number).where(Issuance.cycle == cycle_id)).first()
+            if taken is not None or not _is_open(session, cycle_id):
+                return False
+            _set_codes(session, cycle_id, codes)
             return True
 
     def member_of(self, cycle_id: str, code_hash: bytes) -> Member | None:
@@ -84,6 +92,12 @@ class Store:
         with self._database.reading() as session:
             rows = session.exec(select(Secret).where(Secret.cycle == cycle_id))
             return {(row.sheet, row.value): row.secret for row in rows}
+
+    def pass_of(self, cycle_id: str, number: int) -> bytes | None:
+        """Return the hash with which a rep took the passes, if so."""
+        with self._database.reading() as session:
+            taken = session.get(Issuance, (cycle_id, number))
+            return None if taken is None else taken.blinded_hash
 
     def take_pass(self, cycle_id: str, number: int, blinded_hash: bytes) -> bytes | None:
         """Record that a rep takes the passes; return the hash that is recorded, None if not open."""
@@ -141,13 +155,7 @@ class Store:
     def counts(self, cycle_id: str) -> tuple[int, dict[str, int]]:
         """Return how many reps took passes, and how many envelopes each sheet has."""
         with self._database.reading() as session:
-            issued = session.exec(
-                select(func.count()).select_from(Issuance).where(Issuance.cycle == cycle_id)
-            ).one()
-            received = session.exec(
-                select(Box.sheet, func.count()).where(Box.cycle == cycle_id).group_by(Box.sheet)
-            ).all()
-            return issued, dict(received)
+            return _counts(session, cycle_id)
 
     def close_cycle(self, cycle_id: str, closed: str) -> bool:
         """Close an open cycle; nothing is issued or accepted afterwards. False if it was not open."""
@@ -155,16 +163,27 @@ class Store:
             changed = session.exec(
                 update(Cycle)
                 .where(col(Cycle.id) == cycle_id, col(Cycle.state) == State.OPEN)
-                .values(state=State.CLOSED, closed=closed)
+                .values(state=advance(State.OPEN, Event.CLOSE), closed=closed)
             )
             return bool(changed.rowcount == 1)
 
-    def finish_close(self, cycle_id: str, frame: str) -> None:
-        """Keep the frame, and erase who took passes and which code was whose."""
+    def finish_close(self, cycle_id: str, make_frame: Callable[[int, dict[str, int]], str]) -> None:
+        """Count, keep the frame made of the counts, and erase who took passes and which code was whose.
+
+        All in one transaction and once: a second close finds the frame and changes nothing.
+        """
         with self._database.transaction() as session:
+            cycle = session.get_one(Cycle, cycle_id)
+            if cycle.frame is not None or cycle.state != State.CLOSED:
+                return
+            cycle.frame = make_frame(*_counts(session, cycle_id))
             session.exec(delete(Issuance).where(col(Issuance.cycle) == cycle_id))
             session.exec(update(Member).where(col(Member.cycle) == cycle_id).values(code_hash=None))
-            session.exec(update(Cycle).where(col(Cycle.id) == cycle_id).values(frame=frame))
+
+    def mark_mixed(self, cycle_id: str) -> None:
+        """Note that a closed cycle's box was mixed for the last time."""
+        with self._database.transaction() as session:
+            session.exec(update(Cycle).where(col(Cycle.id) == cycle_id).values(mixed=True))
 
     def mark_released(self, cycle_id: str) -> None:
         """Note that aggregate has released a closed cycle."""
@@ -172,7 +191,7 @@ class Store:
             session.exec(
                 update(Cycle)
                 .where(col(Cycle.id) == cycle_id, col(Cycle.state) == State.CLOSED)
-                .values(state=State.RELEASED)
+                .values(state=advance(State.CLOSED, Event.RELEASE))
             )
 
     def mixing_size(self) -> int:
@@ -199,6 +218,19 @@ class Store:
                 )
                 connection.execute(text(f"DROP TABLE {table.name}_unmixed"))
         compact(self._database.engine)
+
+
+def _set_codes(session: Session, cycle_id: str, codes: dict[int, bytes]) -> None:
+    for member in session.exec(select(Member).where(Member.cycle == cycle_id)):
+        member.code_hash = codes[member.number]
+
+
+def _counts(session: Session, cycle_id: str) -> tuple[int, dict[str, int]]:
+    issued = session.exec(select(func.count()).select_from(Issuance).where(Issuance.cycle == cycle_id)).one()
+    received = session.exec(
+        select(Box.sheet, func.count()).where(Box.cycle == cycle_id).group_by(Box.sheet)
+    ).all()
+    return issued, dict(received)
 
 
 def _is_open(session: Session, cycle_id: str) -> bool:

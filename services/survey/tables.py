@@ -9,6 +9,9 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from services.protocol.manifest import Manifest
+from services.protocol.signed import SignedDocument
+
 REGISTRY = registry()
 METADATA: MetaData = REGISTRY.metadata
 
@@ -26,6 +29,12 @@ class Cycle(Row, table=True):
     manifest: str | None = None
     closed: str | None = None
     frame: str | None = None
+    mixed: bool = False
+
+    def opened(self) -> Manifest:
+        """Return the manifest of a cycle that has one."""
+        assert self.manifest is not None
+        return Manifest.model_validate(SignedDocument.model_validate_json(self.manifest).document)
 
 
 class Member(Row, table=True):

@@ -188,6 +188,7 @@ def canaries(tmp_path_factory: pytest.TempPathFactory) -> Canaries:
         opens=written(now),
         closes=written(now + timedelta(days=1)),
         latest_close=written(now + timedelta(days=1)),
+        rehearsal=True,
     )
     said = parse_answers(files["answers"], file="answers.csv", employee_ids=found.ids)
     found.answers = [way for response in said.values() for way in spellings(response)]

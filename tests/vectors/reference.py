@@ -100,10 +100,10 @@ def pss_sign(message: bytes, *, salt: bytes, n: int, d: int) -> bytes:
 
 
 def ecdsa_sign(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
-    """Return ``r || s`` of the signature whose nonce follows from key and message (RFC 6979)."""
+    """Return ``r || s`` of the signature whose nonce follows from key and message (RFC 6979); s is low."""
     signature = key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
     r, s = utils.decode_dss_signature(signature)
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return r.to_bytes(32, "big") + (s if 2 * s < CURVE_ORDER else CURVE_ORDER - s).to_bytes(32, "big")
 
 
 def hpke_seal(

@@ -147,6 +147,7 @@ def manifest_document(numbers: RSAPublicNumbers) -> dict[str, Any]:
         "retention": "Rosters are erased 30 days after the release.",
         "sample": False,
         "made_up": True,
+        "rehearsal": False,
     }
     return dict(json.loads(json.dumps(document)))
 

@@ -59,7 +59,7 @@ def envelopes() -> Vectors:
     """An envelope with an answer and its withdrawal, with all keys."""
     opener, signer = ref.private_key(f"{SHEET} key"), ref.private_key("envelope key")
     mh = manifest_hash()
-    info = b"fairpatch sheet v1" + bytes([1]) + mh + SHEET.encode()
+    info = b"fairpatch sheet v1" + bytes([1]) + mh + SHEET.encode() + ref.sha256(ref.point(signer))
     shared = {
         "manifest_hash": mh.hex(),
         "sheet": SHEET,

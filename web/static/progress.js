@@ -1,4 +1,4 @@
-// Says that a part of the page is on its way, and what to do when it does not come.
+// Says that a part of the page is on its way, that it has come, and what to do when it does not.
 "use strict";
 
 const AFTER_MS = 400;
@@ -7,6 +7,7 @@ let timers = [];
 
 const panel = () => document.getElementById("panel");
 const region = () => document.getElementById("progress");
+const arrival = () => document.getElementById("arrival");
 const problem = () => document.getElementById("problem");
 
 function say(words) {
@@ -16,6 +17,7 @@ function say(words) {
 function start() {
   finish();
   problem()?.setAttribute("hidden", "");
+  document.title = document.title.replace(errorMark(), "");
   panel()?.setAttribute("aria-busy", "true");
   timers = [
     setTimeout(() => say(region()?.dataset.updating), AFTER_MS),
@@ -30,18 +32,24 @@ function finish() {
   panel()?.removeAttribute("aria-busy");
 }
 
+function errorMark() {
+  return problem()?.dataset.mark || "";
+}
+
 function fail(event) {
   finish();
   const link = problem()?.querySelector("a");
   if (!link) return;
   link.href = event.detail?.pathInfo?.finalRequestPath || window.location.href;
   problem().removeAttribute("hidden");
+  if (!document.title.startsWith(errorMark())) document.title = errorMark() + document.title;
   problem().focus();
 }
 
 function settle() {
   // htmx keeps the focus on a link that is in the new part too; otherwise it would fall to the top.
   if (document.activeElement === document.body) panel()?.focus({ preventScroll: true });
+  if (arrival()) arrival().textContent = document.title;
 }
 
 document.addEventListener("htmx:beforeRequest", start);

@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from unicodedata import category, normalize
 
 from services.aggregate.core.gate import coin_is_needed
 from services.aggregate.core.ledger import AccountName
 from services.protocol.encoding import canonical, sha256
-from services.protocol.manifest import Group, instant
+from services.protocol.manifest import Group
 from services.protocol.plan import Plan
+from services.protocol.problems import Problem
+
+_INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
+"""Joiners, fillers and variation selectors: letters and marks by category that show nothing."""
 
 
 @dataclass(frozen=True)
@@ -19,35 +28,86 @@ class Charge:
     delta: float
 
 
-def ledger_year(opens: str) -> int:
-    """Return the year a cycle is charged to.
+class NamelessCompany(Problem):
+    """A company has no name that could be read, so it can't have an account."""
+
+    def __init__(self) -> None:
+        super().__init__("input", "The company needs a name that can be read.")
+
+
+def company_key(name: str) -> str:
+    """Return the name under which a company's accounts are kept; spellings that look alike share it.
 
     Parameters
     ----------
-    opens : str
-        Opening time of the manifest, as the wire writes it (UTC).
+    name : str
+        The company's name as it is printed.
+
+    Returns
+    -------
+    str
+        In compatibility form (NFKC) and folded case, without control, format and other invisible
+        characters, every run of white space as one space. Its own key is itself.
+
+    Raises
+    ------
+    NamelessCompany
+        If nothing is left.
+
+    Notes
+    -----
+    Privacy: exact and public; a second spelling is not a second budget. Another name still is.
+    Source: decision record 0016; Unicode Standard Annex 15 (NFKC).
+
+    Examples
+    --------
+    >>> company_key("Acme GmbH") == company_key("  ACME\u200b\tgmbh ") == "acme gmbh"
+    True
+    """
+    # Composed again at the end: folding takes letters apart, and what is taken out kept marks apart.
+    folded = normalize("NFKC", name).casefold()
+    seen = "".join(" " if one.isspace() else one for one in folded if one.isspace() or _is_visible(one))
+    key = " ".join(normalize("NFKC", seen).split())
+    if not key:
+        raise NamelessCompany
+    return key
+
+
+def _is_visible(character: str) -> bool:
+    return category(character) not in ("Cc", "Cf") and character not in _INVISIBLE
+
+
+def ledger_year(now: datetime) -> int:
+    """Return the year that a cycle proposed now is charged to.
+
+    Parameters
+    ----------
+    now : datetime
+        The time of aggregate's own clock at the proposal, with its time zone.
 
     Returns
     -------
     int
-        Its calendar year, whenever the cycle closes.
+        The calendar year in UTC, whenever the cycle opens or closes.
 
     Raises
     ------
-    InvalidManifest
-        If the time is not written as ``2026-01-31T12:00:00Z``.
+    ValueError
+        If the time has no time zone: the year would depend on the machine.
 
     Notes
     -----
-    Privacy: exact and public.
-    Source: statistics.md, section 2 (ledger).
+    Privacy: exact and public. Who proposes can't choose the year, and with it an untouched account.
+    Source: statistics.md, section 2 (ledger); decision record 0016.
 
     Examples
     --------
-    >>> ledger_year("2026-12-31T23:59:59Z")
+    >>> ledger_year(datetime(2026, 12, 31, 23, 59, tzinfo=UTC))
     2026
     """
-    return instant(opens).year
+    if now.tzinfo is None:
+        raise ValueError("a time needs its time zone")
+    return now.astimezone(UTC).year
 
 
 def charges(plan: Plan, groups: Sequence[Group], *, invited: int) -> tuple[Charge, ...]:
@@ -98,7 +158,7 @@ def line_key(company: str, cycle: str, groups: Sequence[Group], plan: Plan) -> s
     Parameters
     ----------
     company, cycle : str
-        Whose budget, and which cycle.
+        Whose budget, in any spelling of the name, and which cycle.
     groups : sequence of Group
         The frozen tree, in any order.
     plan : Plan
@@ -111,7 +171,9 @@ def line_key(company: str, cycle: str, groups: Sequence[Group], plan: Plan) -> s
 
     Raises
     ------
-    rfc8785.CanonicalizationError
+    NamelessCompany
+        If the company's name cannot be read.
+    InvalidEncoding
         If a name cannot be written as JSON.
 
     Notes
@@ -128,7 +190,7 @@ def line_key(company: str, cycle: str, groups: Sequence[Group], plan: Plan) -> s
     False
     """
     question = {
-        "company": company,
+        "company": company_key(company),
         "cycle": cycle,
         "sheets": sorted(plan.sheets),
         "tree": sorted(([g.id, g.parent or "", g.level, g.invited] for g in groups), key=str),

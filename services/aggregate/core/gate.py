@@ -3,12 +3,11 @@
 R1 hard minimum, R2 one coin per group, R3 no group held alone. All three lead to the same word: held.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 from services.aggregate.core.budget import InvalidBudget, positive
 from services.protocol.manifest import Group
-from services.protocol.plan import noise_variance, publish_chance
+from services.protocol.plan import publish_chance
 
 _LARGEST_EXPONENT = 700.0
 
@@ -153,44 +152,6 @@ def coin_is_needed(groups: Sequence[Group], invited: int) -> bool:
     if sum(group.invited for group in groups) > invited:
         raise InvalidGroups("groups hold more reps than were invited")
     return len(groups) > 0 and not (len(groups) == 1 and groups[0].invited == invited)
-
-
-def row_is_shown(noisy_total: int, *, k: int, epsilon: float, cells: int) -> bool:
-    """Return whether a released row holds enough to be read.
-
-    Parameters
-    ----------
-    noisy_total : int
-        Sum of the row's noisy cells [sheets].
-    k : int
-        Hard minimum [sheets].
-    epsilon : float
-        Budget of the table.
-    cells : int
-        How many noisy cells were added up.
-
-    Returns
-    -------
-    bool
-        Whether the total is at least ``max(k, 2 noise SD of the total)``.
-
-    Raises
-    ------
-    InvalidBudget
-        If epsilon is not a positive finite number.
-
-    Notes
-    -----
-    Privacy: post-processing of noisy counts.
-    Source: statistics.md, section 3.
-
-    Examples
-    --------
-    >>> row_is_shown(12, k=10, epsilon=0.5, cells=4), row_is_shown(11, k=10, epsilon=0.5, cells=4)
-    (True, False)
-    """
-    noise_deviation = math.sqrt(cells * noise_variance(positive(epsilon, "epsilon")))
-    return noisy_total >= max(k, 2.0 * noise_deviation)
 
 
 def _with_sibling_held(shown: Sequence[bool], invited: Sequence[int]) -> tuple[bool, ...]:

@@ -15,13 +15,13 @@ class InvalidOpeningKey(ValueError):
 
 
 class SealBroken(Exception):
-    """A sealed sheet does not open under this key, manifest and sheet."""
+    """A sealed sheet does not open under this key, manifest, sheet and token."""
 
 
 class Opener:
     """One sheet's opening key, read once; it neither prints nor travels."""
 
-    __slots__ = ("_info", "_key", "_suite")
+    __slots__ = ("_key", "_manifest_hash", "_sheet", "_suite")
 
     def __init__(self, private_key: bytes, *, suite: int, manifest_hash: bytes, sheet: str) -> None:
         if suite not in envelope.SUITES or len(private_key) != PRIVATE_KEY_BYTES:
@@ -30,13 +30,13 @@ class Opener:
             self._key = ec.derive_private_key(int.from_bytes(private_key, "big"), ec.SECP256R1())
         except ValueError:
             raise InvalidOpeningKey("not an opening key of a known suite") from None
-        self._suite = envelope.SUITES[suite]
-        self._info = envelope.info(suite, manifest_hash, sheet)
+        self._suite, self._manifest_hash, self._sheet = suite, manifest_hash, sheet
 
-    def plaintext(self, sealed: bytes) -> bytes:
-        """Return the plaintext in ``enc || ciphertext``, or raise SealBroken."""
+    def plaintext(self, sealed: bytes, *, nonce: bytes) -> bytes:
+        """Return the plaintext in ``enc || ciphertext`` sealed for this nonce, or raise SealBroken."""
+        bound_to = envelope.info(self._suite, self._manifest_hash, self._sheet, nonce)
         try:
-            return self._suite.decrypt(sealed, self._key, self._info)
+            return envelope.SUITES[self._suite].decrypt(sealed, self._key, bound_to)
         except InvalidTag:
             # One answer for every cause: a cause would tell a forger how far the bytes came.
             raise SealBroken("a sealed sheet does not open") from None
@@ -46,7 +46,9 @@ class Opener:
         raise TypeError("an opener is not copied to another process")
 
 
-def open_sealed(sealed: bytes, *, private_key: bytes, suite: int, manifest_hash: bytes, sheet: str) -> bytes:
+def open_sealed(
+    sealed: bytes, *, private_key: bytes, suite: int, manifest_hash: bytes, sheet: str, nonce: bytes
+) -> bytes:
     """Return the plaintext of one sealed sheet.
 
     Parameters
@@ -61,6 +63,8 @@ def open_sealed(sealed: bytes, *, private_key: bytes, suite: int, manifest_hash:
         ``mh`` of the cycle [32 bytes].
     sheet : str
         Name of the sheet.
+    nonce : bytes
+        Nonce of the token beside it [32 bytes], after token and signature were checked.
 
     Returns
     -------
@@ -70,14 +74,14 @@ def open_sealed(sealed: bytes, *, private_key: bytes, suite: int, manifest_hash:
     Raises
     ------
     SealBroken
-        If the bytes were changed, or sealed for another key, suite, manifest or sheet.
+        If the bytes were changed, or sealed for another key, suite, manifest, sheet or token.
     InvalidOpeningKey
         If the key or suite cannot open anything.
 
     Notes
     -----
     Privacy: exact; the plaintext may only be counted, never stored.
-    Source: RFC 9180, 6.1 (single-shot base mode), DHKEM of section 4.1.
+    Source: RFC 9180, 6.1 (single-shot base mode), DHKEM of section 4.1; decision record 0014 (the token).
 
     Examples
     --------
@@ -85,9 +89,10 @@ def open_sealed(sealed: bytes, *, private_key: bytes, suite: int, manifest_hash:
     >>> from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
     >>> key = ec.derive_private_key(7, ec.SECP256R1())
     >>> point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    >>> where = {"suite": 1, "manifest_hash": bytes(32), "sheet": "support-result"}
+    >>> where = {"suite": 1, "manifest_hash": bytes(32), "sheet": "support-result", "nonce": bytes(32)}
     >>> sealed = envelope.seal(b"a sheet", public_key=point, **where)
     >>> open_sealed(sealed, private_key=(7).to_bytes(32, "big"), **where)
     b'a sheet'
     """
-    return Opener(private_key, suite=suite, manifest_hash=manifest_hash, sheet=sheet).plaintext(sealed)
+    opener = Opener(private_key, suite=suite, manifest_hash=manifest_hash, sheet=sheet)
+    return opener.plaintext(sealed, nonce=nonce)

@@ -181,7 +181,7 @@ class _Count:
             admitted = self._admit(data)
             if admitted.kind == envelope.WITHDRAWAL:
                 return "withdrawn"
-            cell = self._read(admitted.sealed)
+            cell = self._read(admitted)
         except _Rejected as rejection:
             self._rejected[str(rejection)] += 1
             return "rejected"
@@ -210,11 +210,14 @@ class _Count:
         self._nonces.add(nonce)
         return fields
 
-    def _read(self, sealed: bytes) -> tuple[int, int] | None:
-        """Return the cell a sealed sheet adds to; nothing for a blank."""
+    def _read(self, admitted: envelope.Envelope) -> tuple[int, int] | None:
+        """Return the cell a sealed sheet adds to; nothing for a blank.
+
+        A copy under another token doesn't open: it would count one rep's answer twice.
+        """
         rules = self._rules
         try:
-            plaintext = self._opener.plaintext(sealed)
+            plaintext = self._opener.plaintext(admitted.sealed, nonce=envelope.nonce(admitted.public_key))
         except SealBroken:
             raise _Rejected("sealing") from None
         try:

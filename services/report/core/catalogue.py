@@ -14,6 +14,13 @@ DRIVERS: Final = {
     "activity": "Recorded activity",
 }
 
+INDICATORS: Final = {
+    "first_response_hours": "Fast first response",
+    "median_days_in_stage": "Short time in stage",
+    "one_on_ones": "One-on-ones",
+}
+"""Recorded indicators whose name in a file is not what a page calls them."""
+
 VERDICTS: Final = {
     "fix_patch": "Fix the patch first",
     "people": "Activity or skill explains more than the patch",
@@ -40,6 +47,7 @@ REASONS: Final = {
     "none": "Everything that was measured goes with results weakly at most: {drivers}.",
     "cant_tell": "The ranges leave more than one reading open.",
     "cant_tell_answers": "The tables that set answers beside results are not in this release.",
+    "too_few_results": "{frame} invited reps have results; {needed} are needed to compare drivers.",
     "cant_tell_activity": "Activity was not imported, so Support can't be compared with it.",
     "difference": (
         "The difference between Support and activity is {value} ({low} to {high}, includes privacy noise)."
@@ -58,7 +66,84 @@ SURENESS: Final = {
     "medium_people": "How sure: medium. What stands out is clear of chance and privacy noise.",
     "medium_quota": "How sure: medium. The share that hit quota is low beyond chance and privacy noise.",
     "low": "How sure: low. Neither Support nor activity is ahead beyond chance and privacy noise.",
+    "low_both": "How sure: low. Each link is clear; which of the two matters more is open.",
+    "low_none": "How sure: low. Chance and privacy noise can hide a weak link.",
     "low_not_compared": "How sure: low. Support and activity could not be compared.",
+}
+
+DECISIONS: Final = {
+    "fix_patch": "Look at the patches with few good prospects before you buy training or open plans.",
+    "people_activity": "Look at recorded activity first: ask what takes reps' time before you raise targets.",
+    "people_skill": "Look at skill first: ask which skill is missing before you buy a course.",
+    "other_condition": "Ask reps what is missing in {condition} before you spend.",
+    "quota": "Compare quotas with what patches of this size have yielded before you judge anybody by them.",
+    "support_over_activity": "Leave call targets as they are. Find out which part of Support is missing.",
+    "both": "Do not raise activity alone: Support goes with results too.",
+    "none": "Nothing measured here supports training, call targets or performance plans.",
+    "cant_tell": "Wait, or decide on other grounds: this release supports no decision either way.",
+}
+
+BASIS: Final = {
+    "released": "{driver} goes with results at {value} ({low} to {high}, includes privacy noise).",
+    "records": "{driver} goes with results at {value} ({low} to {high}, company records).",
+    "nothing": "None of the five explanations is supported by this release.",
+}
+"""What a decision rests on; the numbers stand beside it."""
+
+DOUBTS: Final = {
+    "condition": "Reps who missed may rate this lower because they missed. No record checks that.",
+    "quota": "One period can be unusual: compare the share that hit with that of earlier periods.",
+    "hidden": "A link that is not seen may still be there: chance and privacy noise can hide it.",
+}
+"""What could make a verdict wrong, beside the record check."""
+
+CARDS: Final = {
+    "strongest": "Strongest driver",
+    "strongest_none": "None stands out",
+    "strongest_none_words": "No driver is ahead of the others beyond chance and noise.",
+    "released_all": (
+        "Link with results: {value} ({low} to {high}, includes privacy noise). "
+        "Clearly ahead of everything else measured."
+    ),
+    "released_activity": (
+        "Link with results: {value} ({low} to {high}, includes privacy noise). Clearly ahead of activity."
+    ),
+    "records_all": (
+        "Link with results: {value} ({low} to {high}, company records). "
+        "Clearly ahead of everything else measured."
+    ),
+    "records_support": (
+        "Link with results: {value} ({low} to {high}, company records). Clearly ahead of Support."
+    ),
+    "where": "Where it bites",
+    "where_words": "Support is lower here: the whole range lies below the company's.",
+    "where_more": "and {count} more",
+    "where_level": "No group stands apart",
+    "where_level_words": "No group's range lies wholly below the company's.",
+    "where_unread": "No group can be read apart",
+    "where_unread_words": "Only the whole company has a reading in this release.",
+    "not_yet": "What not to spend on yet",
+    "not_yet_words": "The evidence speaks against it. Whether it would pay back was not worked out.",
+    "not_yet_none": "Nothing ruled out",
+    "not_yet_none_words": "Not enough evidence is not the same as evidence against.",
+}
+
+TEAMS: Final = {
+    "company_only": "Support can be read for the whole company only",
+    "not_released": "Support by group is not part of this release",
+    "below_one": "Support is lower in {group} than across the company",
+    "below": "Support is lower in {count} of {groups} groups than across the company",
+    "level": "No group's Support lies clearly below the company's",
+    "too_small": "No group is large enough to be read apart.",
+    "read": "{read} of {groups} groups have a reading of their own.",
+    "read_one": "1 of {groups} groups has a reading of its own.",
+    "read_none": "None of the {groups} groups has a reading of its own.",
+    "size": (
+        "A group needs about {size} invited people to be read. "
+        "To stand apart it must also differ from the company beyond chance and noise."
+    ),
+    "wide": "Most ranges are wide. The company's row and the recorded columns say more.",
+    "below_names": "Support is lower in {groups}: the whole range lies below the company's.",
 }
 
 RECORD_CHECK: Final = {
@@ -106,9 +191,8 @@ WOULD_SEE: Final = {
 SEEN: Final = {
     "quota": "{value} % hit quota (range {low} to {high} %, company records).",
     "quota_best": "With the most favourable conditions it could be up to {high} % (includes privacy noise).",
-    "released": "{driver} goes with results at {value} ({low} to {high}, includes privacy noise).",
-    "records": "{driver} goes with results at {value} ({low} to {high}, company records).",
     "territory_unconfirmed": "Only the reps' ratings say so; your records of the patch don't confirm it.",
+    "territory_stricter": "It is ahead of activity, but not clearly ahead of every other condition.",
     "not_measured": "This was not measured in this cycle.",
     "quota_not_measured": (
         "{value} % hit quota (company records). The conditions beside it were not all measured."
@@ -156,6 +240,8 @@ NOTES: Final = {
     "records": "{value} ({low} to {high}, company records)",
     "no_data": "no data",
     "small_band": "Too small to act on",
+    "shares_not_released": "The table that sets Support beside quota is not part of this release.",
+    "shares_mixed": "Bands were merged across the quota, so they can't tell who hit it.",
     "lowest": "Across the company, {condition} is lowest; its range lies below the others.",
 }
 
@@ -164,6 +250,12 @@ ALL: Final = {
     "verdicts": VERDICTS,
     "reasons": REASONS,
     "sureness": SURENESS,
+    "decisions": DECISIONS,
+    "basis": BASIS,
+    "doubts": DOUBTS,
+    "cards": CARDS,
+    "teams": TEAMS,
+    "indicators": INDICATORS,
     "record_check": RECORD_CHECK,
     "explanations": EXPLANATIONS,
     "explanation_states": EXPLANATION_STATES,

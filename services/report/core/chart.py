@@ -7,15 +7,22 @@ from typing import Final
 
 from markupsafe import Markup
 
+from services.report.core.wording import figure
+
 SMALL_BAND: Final = 0.15
 """An r nearer to 0 than this is too small to act on."""
 
-WIDTH: Final = 640
-LABELS: Final = 170
-FIGURES: Final = 70
-ROW: Final = 34
 TOP: Final = 30
 BOTTOM: Final = 30
+STRIP: Final = (160, 16)
+"""Width and height of a strip [pixels of its own]."""
+
+RANGE: Final = Markup(
+    '<line class="range" x1="{}" y1="{}" x2="{}" y2="{}" stroke="currentColor" stroke-width="3"/>'
+)
+FIGURES: Final = Markup(
+    '<text class="figures" x="{}" y="{}" text-anchor="end"><tspan class="figure">{}</tspan> ({} to {})</text>'
+)
 TINTS: Final = (35.0, 45.0, 55.0, 65.0)
 """Scores [points of 100] at which a cell's tint changes, from brown to green in five steps."""
 
@@ -33,19 +40,43 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Where things stand on a drawing [pixels]: the plot from ``left`` to ``right``, one row after another.
+
+    ``words`` and ``mark`` say how far under the middle of a row its name, and its bar, are drawn.
+    """
+
+    name: str
+    width: int
+    left: int
+    right: int
+    row: int
+    words: int
+    mark: int
+
+
+WIDE: Final = Layout("is-wide", width=760, left=170, right=580, row=34, words=5, mark=0)
+NARROW: Final = Layout("is-narrow", width=320, left=16, right=304, row=50, words=-6, mark=12)
+
+
+@dataclass(frozen=True)
 class Scale:
-    """From r to a place on the drawing [pixels]."""
+    """From a value to a place on the drawing [pixels]."""
 
     least: float
     most: float
+    left: int
+    right: int
 
     def x(self, value: float) -> float:
         """Return the place of ``value``, within the plot."""
         share = (min(max(value, self.least), self.most) - self.least) / (self.most - self.least)
-        return round(LABELS + share * (WIDTH - LABELS - FIGURES), 1)
+        return round(self.left + share * (self.right - self.left), 1)
 
 
-def driver_chart(rows: Sequence[Row], *, key: str, title: str, description: str, band: str) -> Markup:
+def driver_chart(
+    rows: Sequence[Row], *, key: str, title: str, description: str, band: str, layout: Layout = WIDE
+) -> Markup:
     """Return a chart of dots with their ranges around a zero line.
 
     Parameters
@@ -58,6 +89,8 @@ def driver_chart(rows: Sequence[Row], *, key: str, title: str, description: str,
         What the chart says and shows, for readers who don't see it.
     band : str
         Words for the shaded band around zero.
+    layout : Layout
+        ``WIDE`` has names beside the bars, ``NARROW`` above them, for a phone.
 
     Returns
     -------
@@ -83,18 +116,69 @@ def driver_chart(rows: Sequence[Row], *, key: str, title: str, description: str,
     """
     if not key.replace("-", "").isalnum() or not key.isascii():
         raise ValueError("a chart's key has letters, digits and hyphens only")
-    scale = _scale(rows)
-    height = TOP + ROW * len(rows) + BOTTOM
+    scale = _scale(rows, layout)
+    height = TOP + layout.row * len(rows) + BOTTOM
     parts = [
-        Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-labelledby="{}-t {}-d">').format(
-            WIDTH, height, key, key
+        Markup('<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-labelledby="{}-t {}-d">').format(
+            layout.name, layout.width, height, key, key
         ),
         Markup('<title id="{}-t">{}</title><desc id="{}-d">{}</desc>').format(key, title, key, description),
         _ground(scale, height, band),
-        *(_row(scale, row, TOP + ROW * (place + 0.5)) for place, row in enumerate(rows)),
+        *(_row(scale, row, TOP + layout.row * (place + 0.5), layout) for place, row in enumerate(rows)),
         Markup("</svg>"),
     ]
     return Markup("").join(parts)
+
+
+def strip(value: float, low: float, high: float, *, most: float) -> Markup:
+    """Return a value and its range on a bare line from 0, to stand beside the same numbers.
+
+    Parameters
+    ----------
+    value, low, high : float
+        The value and the ends of its range.
+    most : float
+        Where the line ends.
+
+    Returns
+    -------
+    Markup
+        One ``svg`` element that readers who don't see it are not told of.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+
+    Notes
+    -----
+    Privacy: post-processing.
+    Source: pages.md, E1 to E3 (a number is shown with its range).
+
+    Examples
+    --------
+    >>> text = strip(50.0, 40.0, 60.0, most=100.0)
+    >>> text.count("<line"), 'cx="80.0"' in text
+    (2, True)
+    """
+    if not all(math.isfinite(number) for number in (value, low, high)):
+        raise ValueError("a strip holds finite numbers")
+    width, height = STRIP
+    scale, middle = Scale(0.0, most, 6, width - 6), height // 2
+    track = Markup('<line class="track" x1="{}" y1="{}" x2="{}" y2="{}" stroke="currentColor"/>')
+    return Markup("").join(
+        (
+            Markup('<svg class="strip" viewBox="0 0 {} {}" aria-hidden="true" focusable="false">').format(
+                width, height
+            ),
+            track.format(scale.x(0.0), middle, scale.x(most), middle),
+            RANGE.format(scale.x(low), middle, scale.x(high), middle),
+            Markup('<circle class="dot" cx="{}" cy="{}" r="5" fill="currentColor"/>').format(
+                scale.x(value), middle
+            ),
+            Markup("</svg>"),
+        )
+    )
 
 
 def tint(score: float) -> str:
@@ -130,14 +214,16 @@ def tint(score: float) -> str:
     return f"tint-{1 + sum(score >= edge for edge in TINTS)}"
 
 
-def _scale(rows: Sequence[Row]) -> Scale:
+def _scale(rows: Sequence[Row], layout: Layout) -> Scale:
     """Return a scale from tenth to tenth that holds every range and the band around zero."""
     ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
     if not all(math.isfinite(end) for end in ends):
         raise ValueError("a chart holds finite numbers")
     least = min([-0.2, *ends])
     most = max([0.6, *ends])
-    return Scale(math.floor(round(least * 10, 6)) / 10, math.ceil(round(most * 10, 6)) / 10)
+    return Scale(
+        math.floor(round(least * 10, 6)) / 10, math.ceil(round(most * 10, 6)) / 10, layout.left, layout.right
+    )
 
 
 def _ground(scale: Scale, height: int, band: str) -> Markup:
@@ -164,22 +250,19 @@ def _ground(scale: Scale, height: int, band: str) -> Markup:
     return Markup("").join(parts)
 
 
-def _row(scale: Scale, row: Row, middle: float) -> Markup:
+def _row(scale: Scale, row: Row, middle: float, layout: Layout) -> Markup:
     """Return one driver: its name, its range as a bar, its value as a dot or a square."""
-    label = Markup('<text class="label" x="0" y="{}">{}</text>').format(middle + 5, row.label)
+    foot, bar = middle + layout.words, middle + layout.mark
+    name = Markup('<text class="label" x="0" y="{}">{}</text>').format(foot, row.label)
     if row.value is None or row.low is None or row.high is None:
-        words = Markup('<text class="no-data" x="{}" y="{}">{}</text>')
-        return label + words.format(LABELS, middle + 5, row.words)
+        words = Markup('<text class="no-data" x="{}" y="{}" text-anchor="end">{}</text>')
+        return name + words.format(layout.width, foot, row.words)
     return Markup("").join(
         (
-            label,
-            Markup(
-                '<line class="range" x1="{}" y1="{}" x2="{}" y2="{}" stroke="currentColor" stroke-width="3"/>'
-            ).format(scale.x(row.low), middle, scale.x(row.high), middle),
-            _dot(scale.x(row.value), middle, row),
-            Markup('<text class="figure" x="{}" y="{}" text-anchor="end">{}</text>').format(
-                WIDTH, middle + 5, f"{row.value:.2f}".replace("-0.00", "0.00")
-            ),
+            name,
+            RANGE.format(scale.x(row.low), bar, scale.x(row.high), bar),
+            _dot(scale.x(row.value), bar, row),
+            FIGURES.format(layout.width, foot, figure(row.value), figure(row.low), figure(row.high)),
         )
     )
 

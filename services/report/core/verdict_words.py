@@ -71,7 +71,7 @@ def verdict_reasons(verdict: Verdict) -> tuple[str, ...]:
     >>> verdict_reasons(decide(Evidence({}, None, None, {}, (), 0)))
     ('The tables that set answers beside results are not in this release.',)
     """
-    first = catalogue.REASONS[_reason(verdict)].format(
+    first = catalogue.REASONS[finding(verdict)].format(
         condition=driver_name(verdict.named), drivers=_listed(verdict.measured)
     )
     return (first, *_difference(verdict), *_open(verdict))
@@ -110,7 +110,8 @@ def sureness(verdict: Verdict) -> str:
     if verdict.sureness == "low" and verdict.difference is None:
         return catalogue.SURENESS["low_not_compared"]
     if verdict.sureness != "medium":
-        return catalogue.SURENESS[verdict.sureness]
+        texts: Mapping[str, str] = catalogue.SURENESS
+        return texts.get(f"{verdict.sureness}_{verdict.form}", texts[verdict.sureness])
     if verdict.form == "quota":
         return catalogue.SURENESS["medium_quota"]
     if verdict.form in ("people", "other_condition"):
@@ -150,12 +151,40 @@ def drivers_title(verdict: Verdict) -> str:
     "It can't be told which driver goes with results more"
     """
     titles: Mapping[str, str] = catalogue.DRIVER_TITLES
-    title = titles.get(_reason(verdict), titles["open"])
+    title = titles.get(finding(verdict), titles["open"])
     return title.format(condition=driver_name(verdict.named))
 
 
-def _reason(verdict: Verdict) -> str:
-    """Return the key of the sentence that states the finding."""
+def finding(verdict: Verdict) -> str:
+    """Return the key of the sentences that state the finding.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        From ``decide``.
+
+    Returns
+    -------
+    str
+        The form; where one form covers several findings, a name of its own for each.
+
+    Raises
+    ------
+    Nothing
+        Every verdict has a finding.
+
+    Notes
+    -----
+    Privacy: post-processing.
+    Source: pages.md, E1.
+
+    Examples
+    --------
+    >>> from services.report.core.evidence import Evidence
+    >>> from services.report.core.explanations import decide
+    >>> finding(decide(Evidence({}, None, None, {}, (), 0)))
+    'cant_tell_answers'
+    """
     if verdict.form == "people":
         return "people_activity" if verdict.reverse else "people_skill"
     if verdict.form == "cant_tell" and "support" not in verdict.measured:

@@ -203,6 +203,74 @@ def driver_name(name: str | None) -> str:
     return catalogue.DRIVERS[name] if name is not None else ""
 
 
+def indicator_name(name: str) -> str:
+    """Return a recorded indicator as pages call it.
+
+    Parameters
+    ----------
+    name : str
+        A column of the results file; further numeric ones begin with ``x_``.
+
+    Returns
+    -------
+    str
+        Named so that a favourable r is positive: a short time is good, so it is "fast" or "short".
+
+    Raises
+    ------
+    Nothing
+        Columns the catalogue does not know are named after themselves.
+
+    Notes
+    -----
+    Privacy: exact (a public word).
+    Source: system.md, section 7 (results file).
+
+    Examples
+    --------
+    >>> indicator_name("first_response_hours"), indicator_name("x_site_visits")
+    ('Fast first response', 'Site visits')
+    """
+    return catalogue.INDICATORS.get(name, name.removeprefix("x_").replace("_", " ").capitalize())
+
+
+def basis_words(name: str, found: tuple[float, float, float], *, exact: bool) -> str:
+    """Return what a driver or recorded indicator was found to be, as a sentence.
+
+    Parameters
+    ----------
+    name : str
+        What pages call it.
+    found : tuple of float
+        r and the ends of its interval.
+    exact : bool
+        Whether it comes from company records, which carry no noise.
+
+    Returns
+    -------
+    str
+        One sentence with the three figures.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a finite number.
+
+    Notes
+    -----
+    Privacy: post-processing.
+    Source: pages.md, E1 and E4.
+
+    Examples
+    --------
+    >>> basis_words("Support", (0.37, 0.25, 0.49), exact=False)
+    'Support goes with results at 0.37 (0.25 to 0.49, includes privacy noise).'
+    """
+    value, low, high = (figure(number) for number in found)
+    sentence = catalogue.BASIS["records" if exact else "released"]
+    return sentence.format(driver=name, value=value, low=low, high=high)
+
+
 def _seen(explanation: Explanation, verdict: Verdict) -> tuple[str, ...]:
     """Return what is seen of an explanation, with its figures."""
     if explanation.value is None or explanation.low is None or explanation.high is None:
@@ -210,14 +278,15 @@ def _seen(explanation: Explanation, verdict: Verdict) -> tuple[str, ...]:
     if explanation.name == "quota":
         return _seen_quota(explanation, explanation.value, explanation.low, explanation.high)
     driver = EXPLAINED_BY[explanation.name]
-    sentence = catalogue.SEEN["records" if driver == ACTIVITY else "released"].format(
-        driver=driver_name(driver),
-        value=figure(explanation.value),
-        low=figure(explanation.low),
-        high=figure(explanation.high),
+    sentence = basis_words(
+        driver_name(driver),
+        (explanation.value, explanation.low, explanation.high),
+        exact=driver == ACTIVITY,
     )
     if explanation.name == "territory" and verdict.named == driver and verdict.record_check == "failed":
         return sentence, catalogue.SEEN["territory_unconfirmed"]
+    if explanation.name == "territory" and verdict.form == "fix_patch" and verdict.named != driver:
+        return sentence, catalogue.SEEN["territory_stricter"]
     return (sentence,)
 
 

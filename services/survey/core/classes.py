@@ -70,7 +70,8 @@ def merge_groups(
 
     In a region, teams too small to be useful are joined in the order of their names until they are; what
     is left joins the region's smallest group. A region in which nothing becomes useful is one piece, and
-    such regions are joined in the same way. If nothing is useful, the one group is the company.
+    such regions are joined in the same way; the last one joins a group of whole regions if there is one.
+    If nothing is useful, the one group is the company.
 
     Parameters
     ----------
@@ -119,6 +120,10 @@ def merge_groups(
     def stands(teams: Sequence[Team]) -> bool:
         return size(teams) >= k and useful(size(teams))
 
+    def covers_regions(teams: Sequence[Team]) -> bool:
+        regions = {region for region, _ in teams}
+        return len(teams) == sum(region in regions for region, _ in invited)
+
     whole: list[list[Team]] = []
     blocks: list[list[Team]] = []
     for region in sorted({region for region, _ in invited}):
@@ -128,7 +133,8 @@ def merge_groups(
             blocks += joined
         else:
             whole.append([team for block in teams for team in block])
-    blocks = _joined_up(whole, stands, size, beside=blocks) or [sorted(invited)]
+    # A region that can't stand alone joins other whole regions if it can: such a name reads well.
+    blocks = _joined_up(whole, stands, size, beside=blocks, prefer=covers_regions) or [sorted(invited)]
     return _tree(sorted(sorted(block) for block in blocks), invited, company)
 
 
@@ -137,10 +143,12 @@ def _joined_up(
     stands: Callable[[list[Team]], bool],
     size: Callable[[list[Team]], int],
     beside: Sequence[list[Team]] = (),
+    prefer: Callable[[list[Team]], bool] = lambda block: True,
 ) -> list[list[Team]]:
     """Return pieces joined in order until each stands, after those already standing ``beside``.
 
-    What is left over joins the smallest of all of them (the first on a tie). Empty if none stands.
+    What is left over joins the smallest that is preferred, else the smallest of all (the first on a
+    tie). Empty if none stands.
     """
     standing, small = list(beside), list[Team]()
     for piece in pieces:
@@ -152,7 +160,9 @@ def _joined_up(
                 standing.append(small)
                 small = []
     if small and standing:
-        smallest = min(range(len(standing)), key=lambda place: size(standing[place]))
+        smallest = min(
+            range(len(standing)), key=lambda place: (not prefer(standing[place]), size(standing[place]))
+        )
         standing[smallest] = standing[smallest] + small
     return standing
 

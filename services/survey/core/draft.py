@@ -2,27 +2,41 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, StrictInt, model_validator
 
 from services.protocol import commitments
 from services.protocol.encoding import b64
 from services.protocol.frame import Records
-from services.protocol.manifest import Bands, Group, Instrument, Manifest, Part, SheetSpec
+from services.protocol.manifest import Bands, Group, Instrument, Manifest, Part, SheetSpec, Text, instant
 from services.protocol.plan import CATALOGUE, CONTEXT_WIDTH, Plan
 
 
 class Options(Part):
-    """What HR chooses for a cycle; dates as the wire writes them."""
+    """What HR chooses for a cycle; dates as the wire writes them.
 
-    company: str
-    title: str
-    plan: str = "balanced"
-    k: int = 10
-    response: float = 0.7
+    A rehearsal may be closed at any moment; every other cycle stays open until ``closes``.
+    """
+
+    company: Text = Field(min_length=1)
+    title: Text = Field(min_length=1)
+    plan: Literal["stronger", "balanced", "finer"] = "balanced"
+    k: StrictInt = Field(default=10, ge=5, le=1000)
+    response: float = Field(default=0.7, gt=0.0, le=1.0)
     opens: str
     closes: str
     latest_close: str
     sample: bool = False
     made_up: bool = False
+    rehearsal: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Options":
+        opens, closes, latest = (instant(text) for text in (self.opens, self.closes, self.latest_close))
+        if not opens < closes <= latest:
+            raise ValueError("a cycle opens before it closes")
+        return self
 
 
 class Draft(Part):
@@ -221,6 +235,7 @@ def make_manifest(
         retention="Sealed sheets are deleted with the cycle; their keys are destroyed at the release.",
         sample=options.sample,
         made_up=options.made_up,
+        rehearsal=options.rehearsal,
     )
 
 

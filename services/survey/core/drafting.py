@@ -15,7 +15,7 @@ from services.protocol.plan import (
 )
 from services.survey.core.bands import SCORES, BandContext, band, make_bands
 from services.survey.core.cells import InputError
-from services.survey.core.classes import GroupTree, TooFewShare, merge_groups
+from services.survey.core.classes import GroupTree, TooFewShare, check_shared, merge_groups
 from services.survey.core.draft import Draft, Options, Values
 from services.survey.core.instrument import FULL
 from services.survey.core.performance import RepRecord, activity_terciles, rep_records
@@ -90,6 +90,13 @@ def draft_cycle(roster: Roster, results: Results, options: Options) -> tuple[Dra
         attainment_columns=columns.get("attainment", {}),
         activity_columns=columns.get("activity", {}),
     )
+    counts = {
+        **{name: _tally(columns[name].values(), len(made.scores)) for name, made in bands.items()},
+        "group": tuple(group.invited for group in reporting),
+    }
+    for name, made in bands.items():
+        check_shared([counts[name][column] for column in made.live], options.k)
+    check_shared(counts["group"], options.k)
     draft = Draft(
         options=options,
         instrument=FULL,
@@ -99,10 +106,7 @@ def draft_cycle(roster: Roster, results: Results, options: Options) -> tuple[Dra
         bands=bands,
         plan=plan,
         records=statistics,
-        value_counts={
-            **{name: _tally(columns[name].values(), len(made.scores)) for name, made in bands.items()},
-            "group": tuple(group.invited for group in reporting),
-        },
+        value_counts=counts,
         warnings=tuple(_warnings(options, plan, frame, bands, groups=len(reporting))),
     )
     return draft, [_values(columns, rep.employee_id) for rep in roster.reps]

@@ -197,15 +197,24 @@ def _crossed(
 def _group_records(table: pd.DataFrame, k: int) -> tuple[GroupRecords, ...]:
     """Return the record panel of the company and of every reporting group."""
     known = table[table["attainment"].notna()]
-    counts = {
-        group: int((known["group"] == group).sum()) for group in sorted(table["group"].dropna().unique())
-    }
-    open_groups = _open(counts, k)
-    panels = [_panel(COMPANY, known, k)]
-    for group in sorted(counts, key=lambda name: (len(name), name)):
-        here = known[known["group"] == group]
-        panels.append(_panel(group, here, k if group in open_groups else len(here) + 1))
-    return tuple(panels)
+    indexed = known[known["territory_index"].notna()]
+    names = sorted(table["group"].dropna().unique(), key=lambda name: (len(name), name))
+    # Each statistic has reps of its own behind it, so each is withheld by its own counts.
+    with_results, with_index = (_open(_sizes(part, names), k) for part in (known, indexed))
+    company = _panel(COMPANY, known, results=len(known) >= k, index=len(indexed) >= k)
+    return (
+        company,
+        *(
+            _panel(
+                name, known[known["group"] == name], results=name in with_results, index=name in with_index
+            )
+            for name in names
+        ),
+    )
+
+
+def _sizes(table: pd.DataFrame, names: Sequence[str]) -> dict[str, int]:
+    return {name: int((table["group"] == name).sum()) for name in names}
 
 
 def _open(counts: Mapping[str, int], k: int) -> set[str]:
@@ -217,15 +226,13 @@ def _open(counts: Mapping[str, int], k: int) -> set[str]:
     return given
 
 
-def _panel(group: str, here: pd.DataFrame, k: int) -> GroupRecords:
-    index = here["territory_index"].dropna()
-    enough = len(here) >= k
+def _panel(group: str, here: pd.DataFrame, *, results: bool, index: bool) -> GroupRecords:
     return GroupRecords(
         id=group,
         with_results=len(here),
-        hit_share=float(here["hit"].mean()) if enough else None,
-        median_attainment=float(here["attainment"].median()) if enough else None,
-        territory_index=float(index.mean()) if len(index) >= k else None,
+        hit_share=float(here["hit"].mean()) if results else None,
+        median_attainment=float(here["attainment"].median()) if results else None,
+        territory_index=float(here["territory_index"].mean()) if index else None,
     )
 
 

@@ -119,6 +119,7 @@ def make_manifest(proposal: Proposal, opening_keys: Mapping[str, str], *, root: 
             "retention": "Made up",
             "sample": False,
             "made_up": True,
+            "rehearsal": True,
         }
     )
 

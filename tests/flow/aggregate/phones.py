@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.protocol import commitments, envelope, sheet, token
@@ -49,10 +49,11 @@ class Hand:
             suite=self.manifest.suite,
             manifest_hash=self.manifest.hash(),
             sheet=name or self.spec.name,
+            nonce=self.token.nonce,
         )
         fields = envelope.Envelope(1, kind, counter, self.token.encode(), self.point, b"", sealed)
-        r, s = utils.decode_dss_signature(self.key.sign(fields.signed_bytes(), ec.ECDSA(hashes.SHA256())))
-        signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        der = self.key.sign(fields.signed_bytes(), ec.ECDSA(hashes.SHA256()))
+        signature = envelope.encode_signature(der)
         return envelope.Envelope(1, kind, counter, fields.token, self.point, signature, sealed).encode()
 
 

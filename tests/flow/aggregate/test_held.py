@@ -1,11 +1,15 @@
 """When a release is held: nothing is written, nothing is spent, and a later attempt starts again."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from services.aggregate.flow import Flow
 from services.protocol.frame import SheetCounts
+from services.protocol.manifest import written
 from services.protocol.problems import Problem
-from tests.flow.aggregate.factories import FLAG_SHEET, GROUP_SHEET, make_frame
+from tests.flow.aggregate.factories import FLAG_SHEET, GROUP_SHEET, NOW, make_frame
 from tests.flow.aggregate.world import World
 
 
@@ -28,6 +32,15 @@ def test_more_valid_sheets_than_invited_are_held(world: World) -> None:
     counts = {GROUP_SHEET: SheetCounts(issued=40, received=41)}
     world.survey.close(manifest.cycle, counts=counts)
     assert "More valid sheets" in held(world, flow, manifest.cycle)
+
+
+def test_more_valid_sheets_than_passes_are_held(world: World) -> None:
+    flow = world.flow()
+    manifest = world.closed(flow)
+    world.survey.close(manifest.cycle, counts={GROUP_SHEET: SheetCounts(issued=24, received=25)})
+    assert "than passes were issued" in held(world, flow, manifest.cycle)
+    world.survey.close(manifest.cycle)
+    assert flow.release(manifest.cycle).state == "released"
 
 
 def test_more_passes_than_invited_are_held(world: World) -> None:
@@ -66,6 +79,55 @@ def test_a_frame_of_someone_else_is_held(world: World) -> None:
     ):
         world.survey.frames[manifest.cycle] = make_frame(manifest, boxes, **changes)
         assert "frame" in held(world, flow, manifest.cycle)
+
+
+HOUR = timedelta(hours=1)
+CLOSES, LATEST_CLOSE = NOW + timedelta(days=7), NOW + timedelta(days=9)
+
+
+@pytest.mark.parametrize(
+    ("closed", "why"),
+    [
+        (written(NOW - HOUR), "before its time"),
+        (written(LATEST_CLOSE + HOUR), "after its latest close"),
+        ("yesterday", "expected form"),
+    ],
+)
+def test_a_close_at_another_time_than_promised_is_held(world: World, closed: str, why: str) -> None:
+    flow = world.flow()
+    manifest = world.closed(flow)
+    assert manifest.rehearsal
+    world.survey.close(manifest.cycle, closed=closed)
+    assert why in held(world, flow, manifest.cycle)
+    world.survey.close(manifest.cycle, closed=written(NOW + HOUR))
+    assert flow.release(manifest.cycle).state == "released"
+
+
+def test_only_a_rehearsal_may_be_closed_early(world: World) -> None:
+    flow = world.flow()
+    manifest = world.closed(flow, rehearsal=False)
+    world.survey.close(manifest.cycle, closed=written(CLOSES - HOUR))
+    assert "before its time" in held(world, flow, manifest.cycle)
+    world.survey.close(manifest.cycle, closed=written(CLOSES))
+    assert "still open" in held(world, flow, manifest.cycle)
+    world.clock.now = CLOSES
+    assert flow.release(manifest.cycle).state == "released"
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"frame": 39}, "reps with results"),
+        ({"hit_share": 1.5}, "hit share"),
+        ({"attainment": (0, 40, 0)}, "width of attainment"),
+    ],
+)
+def test_records_that_break_a_rule_are_held(world: World, changes: dict[str, Any], rule: str) -> None:
+    flow = world.flow()
+    manifest = world.closed(flow)
+    frame = make_frame(manifest, {}).document["records"]
+    world.survey.close(manifest.cycle, records=frame | changes)
+    assert f"break a rule: {rule}. The release is held." in held(world, flow, manifest.cycle)
 
 
 def test_survey_away_or_open_is_held(world: World) -> None:

@@ -1,21 +1,25 @@
 """Proposals and manifests: budget is reserved once, keys are made once, one manifest is countersigned."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.aggregate.core.ledger import BudgetExceeded
 from services.protocol.encoding import unb64
+from services.protocol.manifest import Group, written
 from services.protocol.messages import ManifestUpload, Proposal
 from services.protocol.plan import COIN_EPSILON_MICRO, PlanTable
 from services.protocol.problems import Problem
 from services.protocol.signed import SignedDocument, check_document
 from tests.flow.aggregate.factories import (
     BALANCED,
+    COMPANY,
     FLAG_SHEET,
     GROUP_SHEET,
     IDENTITIES,
+    NOW,
     SMALL,
     make_groups,
     make_manifest,
@@ -57,6 +61,16 @@ def table(**changes: Any) -> PlanTable:
     return SMALL.tables[0].model_copy(update=changes)
 
 
+def group(name: str, parent: str | None = "all", *, invited: int = 20, level: str = "group") -> Group:
+    """Return one group of a tree."""
+    return Group.model_validate(
+        {"id": name, "parent": parent, "name": name, "level": level, "invited": invited}
+    )
+
+
+ALL = group("all", None, invited=40, level="company")
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -67,6 +81,14 @@ def table(**changes: Any) -> PlanTable:
         {"plan": SMALL.model_copy(update={"mechanism_version": "none"})},
         {"opens": "tomorrow"},
         {"groups": make_groups((30, 30))},
+        {"groups": ()},
+        {"groups": (ALL,)},
+        {"groups": (ALL, group("g0"), group("g0"))},
+        {"groups": (ALL, group("g0"), group("g1", "nobody"))},
+        {"groups": (group("g0"), ALL, group("g1"))},
+        {"groups": (ALL, group("g0"), group("g1", invited=19))},
+        {"groups": (ALL, group("g0", invited=31), group("g1", invited=9))},
+        {"company": " \u200b\t"},
     ],
 )
 def test_a_proposal_that_could_not_become_a_cycle_is_refused(world: World, changes: dict[str, Any]) -> None:
@@ -92,8 +114,83 @@ def test_the_year_affords_four_balanced_cycles(world: World) -> None:
         flow.propose(balanced(4))
     assert world.micro(flow) == {"answers": (8_000_000, 0), "participation": (4_000_000, 0)}
     assert world.key_files() == keys
+    world.clock.now = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
     assert flow.propose(balanced(5, opens="2027-01-04T08:00:00Z")).opening_keys
     assert world.micro(flow, 2027)["answers"] == (2_000_000, 0)
+
+
+def test_the_opening_does_not_choose_the_year(world: World) -> None:
+    """25 openings in 25 years must not find 25 untouched accounts."""
+    flow = world.flow()
+    for year in range(2001, 2026):
+        with pytest.raises(Problem, match="in the past") as refusal:
+            flow.propose(balanced(year, opens=f"{year}-06-01T09:00:00Z"))
+        assert refusal.value.kind == "input"
+    assert world.key_files() == []
+    world.clock.now = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
+    for number in range(4):
+        flow.propose(balanced(number, opens="2027-01-15T09:00:00Z"))
+    with pytest.raises(BudgetExceeded):
+        flow.propose(balanced(4, opens="2027-01-15T09:00:00Z"))
+    assert world.micro(flow)["answers"] == (8_000_000, 0)
+    assert world.micro(flow, 2027) == UNTOUCHED
+
+
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("opens", "refused"),
+    [(-DAY - SECOND, "in the past"), (-DAY, ""), (90 * DAY, ""), (90 * DAY + SECOND, "90 days away")],
+)
+def test_a_cycle_opens_about_when_it_is_proposed(world: World, opens: timedelta, refused: str) -> None:
+    proposal = make_proposal(opens=written(NOW + opens))
+    if not refused:
+        assert world.flow().propose(proposal).opening_keys
+        return
+    with pytest.raises(Problem, match=refused):
+        world.flow().propose(proposal)
+    assert world.key_files() == []
+
+
+def test_a_repetition_in_a_later_year_is_the_same_and_costs_nothing(world: World) -> None:
+    first = world.flow().propose(make_proposal())
+    world.clock.now = datetime(2027, 5, 3, 9, 0, tzinfo=UTC)
+    flow = world.flow()
+    assert flow.propose(make_proposal()) == first
+    assert world.micro(flow)["answers"] == (350_000, 0)
+    assert world.micro(flow, 2027) == UNTOUCHED
+
+
+SPELLINGS = (COMPANY, f" {COMPANY.upper()} ", f"{COMPANY}\u200b", COMPANY.replace(" ", "\u00a0\n"))
+
+
+def test_spellings_of_a_name_share_one_account(world: World) -> None:
+    flow = world.flow()
+    for number, company in enumerate(SPELLINGS):
+        flow.propose(balanced(number, company=company))
+    for company in SPELLINGS:
+        with pytest.raises(BudgetExceeded):
+            flow.propose(balanced(9, company=company))
+        answers = flow.ledger(company, 2026).accounts[0]
+        assert (answers.company, answers.reserved_micro) == (company, 8_000_000)
+    assert [world.parts().store.cycle(f"balanced-{n}").proposal.company for n in range(4)] == list(SPELLINGS)
+    flow.void("balanced-1", "The wrong roster.")
+    assert world.micro(flow)["answers"] == (6_000_000, 0)
+    assert flow.ledger("Another company", 2026).accounts[0].reserved_micro == 0
+    with pytest.raises(Problem, match="needs a name"):
+        flow.ledger("\u200b", 2026)
+
+
+def test_a_release_under_another_spelling_is_spent_from_the_same_account(world: World) -> None:
+    flow = world.flow()
+    flow.propose(make_proposal("summer-2026"))
+    manifest = world.closed(flow, make_proposal(company=SPELLINGS[1]))
+    flow.release(manifest.cycle)
+    assert world.micro(flow)["answers"] == (350_000, 350_000)
+    release = world.release(manifest.cycle)
+    assert release.company == SPELLINGS[1]
+    assert [line.spent_micro for line in release.ledger] == [350_000, COIN_EPSILON_MICRO]
 
 
 def test_a_void_cycle_gives_its_budget_back(world: World) -> None:
@@ -114,12 +211,13 @@ def test_a_void_cycle_gives_its_budget_back(world: World) -> None:
 
 def test_a_crash_before_the_reservation_is_completed_by_a_retry(world: World) -> None:
     parts = world.parts()
-    parts.store = Crashing(parts.store, "add_cycle")
+    parts.keyring = Crashing(parts.keyring, "make", after=True)
     with pytest.raises(Crash):
         world.flow(parts).propose(make_proposal())
     flow = world.flow()
     assert world.micro(flow) == UNTOUCHED
     left = [path.read_bytes() for path in world.key_files()]
+    assert len(left) == 2
     reply = flow.propose(make_proposal())
     assert [path.read_bytes() for path in world.key_files()] == left
     assert flow.propose(make_proposal()) == reply
@@ -128,7 +226,7 @@ def test_a_crash_before_the_reservation_is_completed_by_a_retry(world: World) ->
 
 def test_a_half_written_key_is_made_again(world: World) -> None:
     parts = world.parts()
-    parts.store = Crashing(parts.store, "add_cycle")
+    parts.keyring = Crashing(parts.keyring, "make", after=True)
     with pytest.raises(Crash):
         world.flow(parts).propose(make_proposal())
     broken = world.key_files()[0]
@@ -136,17 +234,6 @@ def test_a_half_written_key_is_made_again(world: World) -> None:
     flow = world.flow()
     flow.propose(make_proposal())
     assert len(broken.read_bytes()) == 32
-
-
-def test_keys_of_a_cycle_that_was_never_recorded_are_destroyed_at_the_start(world: World) -> None:
-    parts = world.parts()
-    parts.store = Crashing(parts.store, "add_cycle")
-    with pytest.raises(Crash):
-        world.flow(parts).propose(make_proposal("never-2026"))
-    flow = world.flow()
-    flow.propose(make_proposal())
-    flow.finish_destruction()
-    assert {path.parent.name for path in world.key_files()} == {"spring-2026"}
 
 
 def test_a_manifest_is_countersigned_once(world: World) -> None:
@@ -204,6 +291,19 @@ def test_a_tampered_manifest_is_refused(world: World, tamper: Tamper) -> None:
     assert flow.accept_manifest(proposal.cycle, make_upload(manifest)).document == manifest.model_dump(
         mode="json"
     )
+
+
+@pytest.mark.parametrize(("days", "accepted"), [(180, True), (181, False)])
+def test_a_cycle_is_open_for_at_most_180_days(world: World, days: int, accepted: bool) -> None:
+    flow = world.flow()
+    proposal = make_proposal()
+    manifest = make_manifest(proposal, flow.propose(proposal).opening_keys)
+    upload = make_upload(manifest.model_copy(update={"latest_close": written(NOW + days * DAY)}))
+    if accepted:
+        assert flow.accept_manifest(proposal.cycle, upload).document == upload.signed.document
+        return
+    with pytest.raises(Problem, match="180 days after the opening"):
+        flow.accept_manifest(proposal.cycle, upload)
 
 
 def test_a_manifest_of_another_signer_is_refused(world: World) -> None:

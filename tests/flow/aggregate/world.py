@@ -138,6 +138,7 @@ class World:
             parts.outbox,
             IDENTITIES["aggregate"],
             IDENTITIES["survey"].public,
+            self.clock,
             background or (lambda work: work()),
         )
 
@@ -145,10 +146,13 @@ class World:
         """Return the public reads."""
         return Published(self.parts().store)
 
-    def opened(self, flow: Flow, proposal: Proposal | None = None, *, root: bool = False) -> Manifest:
+    def opened(
+        self, flow: Flow, proposal: Proposal | None = None, *, root: bool = False, **changes: Any
+    ) -> Manifest:
         """Take a cycle to its accepted manifest."""
         proposal = proposal or make_proposal()
         manifest = make_manifest(proposal, flow.propose(proposal).opening_keys, root=root)
+        manifest = manifest.model_copy(update=changes)
         flow.accept_manifest(proposal.cycle, make_upload(manifest))
         return manifest
 

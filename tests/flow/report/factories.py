@@ -97,6 +97,7 @@ def make_manifest(*, plan: Plan | None = None, **changes: Any) -> Manifest:
         "retention": "Sealed sheets are destroyed at the close.",
         "sample": True,
         "made_up": False,
+        "rehearsal": True,
     } | changes
     return parse(Manifest(**values).model_dump(mode="json"))
 

@@ -115,7 +115,7 @@ def test_the_file_holds_every_tab() -> None:
     for words in (
         "Fix the patch first",
         "Before you decide",
-        "Teams: where Support is high and low",
+        "No group's Support lies clearly below the company's",
         "Support minus activity",
         "Five explanations, tested the same way",
         "Method and privacy",

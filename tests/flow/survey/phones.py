@@ -48,6 +48,7 @@ class Hand:
                 suite=1,
                 manifest_hash=cycle.hash(),
                 sheet=sheet,
+                nonce=envelope.nonce(held.public_key),
             ),
         )
         return self.signed(unsigned, held.private_key)

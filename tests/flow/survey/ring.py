@@ -36,6 +36,7 @@ def options(**changes: Any) -> Options:
         "opens": written(NOW - timedelta(minutes=1)),
         "closes": written(NOW + timedelta(days=7)),
         "latest_close": written(NOW + timedelta(days=9)),
+        "rehearsal": True,
     }
     return Options(**{**chosen, **changes})
 

@@ -1,12 +1,14 @@
 """What HR may ask of survey: all of a file or none of it, links once, a close that can be repeated."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from services.protocol.encoding import canonical, unb64
-from services.protocol.frame import parse
+from services.protocol.frame import Frame, parse
 from services.protocol.signed import SignedDocument, check
 from tests.flow.survey.phones import hand_of
-from tests.flow.survey.ring import WORKFORCE, Ring, options
+from tests.flow.survey.ring import NOW, WORKFORCE, Ring, options
 
 
 def rows(ring: Ring, table: str, cycle: str) -> int:
@@ -16,6 +18,15 @@ def rows(ring: Ring, table: str, cycle: str) -> int:
             0
         ]
     return count
+
+
+def stored_frame(ring: Ring, cycle: str) -> Frame:
+    """Return the frame of a closed cycle, after checking its signature."""
+    with sqlite3.connect(ring.folder / "survey.db") as connection:
+        (text,) = connection.execute("SELECT frame FROM cycle WHERE id = ?", (cycle,)).fetchone()
+    signed = SignedDocument.model_validate_json(text)
+    check(ring.survey_key, "frame", canonical(signed.document), signed.signatures["survey"])
+    return parse(signed.document)
 
 
 def test_hr_needs_the_key(ring: Ring) -> None:
@@ -47,11 +58,66 @@ def test_every_value_is_shared_by_k_invited(ring: Ring) -> None:
             assert min(sheet["invited"]) >= k
 
 
-def test_links_are_given_out_once(ring: Ring) -> None:
-    cycle, codes = ring.opened()
-    assert len(set(codes)) == 80
+def test_a_lost_answer_with_links_can_be_asked_again_until_somebody_takes_part(ring: Ring) -> None:
+    cycle, lost = ring.opened()
+    assert len(set(lost)) == 80
     again = ring.client.post(f"/hr/cycles/{cycle}/open", headers=ring.hr)
-    assert (again.status_code, again.json()["type"]) == (409, "urn:fairpatch:problem:cycle-state")
+    codes = [link["link"].split("#")[1] for link in again.json()["links"]]
+    assert not set(codes) & set(lost)
+    old = ring.client.post(f"/api/cycles/{cycle}/session", json={"code": lost[0]})
+    assert old.status_code == 403
+    hand_of(ring, cycle, codes[0])
+    late = ring.client.post(f"/hr/cycles/{cycle}/open", headers=ring.hr)
+    assert (late.status_code, late.json()["type"]) == (409, "urn:fairpatch:problem:cycle-state")
+    assert ring.client.post(f"/api/cycles/{cycle}/session", json={"code": codes[1]}).status_code == 200
+
+
+def test_nobody_closes_before_the_promised_time(ring: Ring) -> None:
+    cycle = ring.draft(options(rehearsal=False)).json()["cycle"]
+    assert ring.client.post(f"/hr/cycles/{cycle}/open", headers=ring.hr).status_code == 200
+    early = ring.client.post(f"/hr/cycles/{cycle}/close", headers=ring.hr)
+    assert (early.status_code, early.json()["type"]) == (409, "urn:fairpatch:problem:cycle-state")
+    assert "promised" in early.json()["detail"]
+    ring.now[0] = NOW + timedelta(days=7)
+    in_time = ring.client.post(f"/hr/cycles/{cycle}/close", headers=ring.hr)
+    ring.now[0] = NOW
+    assert in_time.json()["state"] == "closed"
+
+
+def test_two_closes_at_once_count_once(ring: Ring) -> None:
+    cycle, codes = ring.opened()
+    for code in codes[:12]:
+        hand = hand_of(ring, cycle, code)
+        hand.post(hand.seal("support-result").encode())
+    with ThreadPoolExecutor(4) as pool:
+        address = f"/hr/cycles/{cycle}/close"
+        answers = list(pool.map(lambda _: ring.client.post(address, headers=ring.hr), range(4)))
+    assert {answer.status_code for answer in answers} == {200}
+    frame = stored_frame(ring, cycle)
+    assert frame.sheets["support-result"].model_dump() == {"issued": 12, "received": 12}
+
+
+def test_a_draft_that_breaks_a_rule_costs_nothing(ring: Ring) -> None:
+    for change in ({"k": 3}, {"title": "x" * 401}, {"closes": "soon"}, {"response": 0.0}, {"plan": "loud"}):
+        chosen = options().model_copy(update=change)
+        calls = len(ring.peers.calls)
+        answer = ring.draft(chosen)
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:fairpatch:problem:input")
+        assert len(ring.peers.calls) == calls
+
+
+def test_hr_is_asked_for_the_key_before_its_files_are_read(ring: Ring) -> None:
+    answer = ring.client.post("/hr/cycles", files={"roster": ("r.csv", b"x" * 2_000_000)})
+    assert answer.status_code == 401
+    incomplete = ring.client.post("/hr/cycles", headers=ring.hr, files={"roster": ("r.csv", b"x")})
+    assert (incomplete.status_code, incomplete.json()["type"]) == (422, "urn:fairpatch:problem:malformed")
+
+
+def test_a_foreign_host_name_gets_nothing(ring: Ring) -> None:
+    cycle, _ = ring.opened()
+    answer = ring.client.get(f"/api/cycles/{cycle}/manifest", headers={"host": "evil.example"})
+    assert (answer.status_code, answer.json()["type"]) == (421, "urn:fairpatch:problem:host")
+    assert ring.client.get("/healthz", headers={"host": "survey:8141"}).status_code == 200
 
 
 def test_opening_survives_a_peer_that_is_away(ring: Ring) -> None:
@@ -88,14 +154,9 @@ def test_the_close_freezes_a_signed_frame_and_erases_who_took_passes(ring: Ring)
         assert ring.client.post(f"/hr/cycles/{cycle}/close", headers=ring.hr).json()["state"] == "closed"
     assert rows(ring, "issuance", cycle) == 0
     with sqlite3.connect(ring.folder / "survey.db") as connection:
-        text, hashes = connection.execute(
-            "SELECT frame, (SELECT count(code_hash) FROM member WHERE cycle = ?1) FROM cycle WHERE id = ?1",
-            (cycle,),
-        ).fetchone()
-    assert hashes == 0
-    signed = SignedDocument.model_validate_json(text)
-    check(ring.survey_key, "frame", canonical(signed.document), signed.signatures["survey"])
-    frame = parse(signed.document)
+        query = "SELECT count(code_hash) FROM member WHERE cycle = ?"
+        assert connection.execute(query, (cycle,)).fetchone() == (0,)
+    frame = stored_frame(ring, cycle)
     assert frame.sheets["support-result"].model_dump() == {"issued": 1, "received": 1}
     assert frame.sheets["flag-result"].model_dump() == {"issued": 1, "received": 0}
     assert frame.manifest_hash == hand.manifest.hash().hex()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.aggregate.core.rules import SheetRules, rules_of
@@ -147,6 +147,7 @@ def made_manifest(
             "retention": "Made up",
             "sample": False,
             "made_up": True,
+            "rehearsal": True,
         }
     )
     return manifest.parse(document.model_dump(mode="json"))
@@ -244,11 +245,11 @@ class Cycle:
             suite=1,
             manifest_hash=self.of.hash(),
             sheet=name,
+            nonce=envelope.nonce(point(key)),
         )
         token = token or self.token(name, key)
         unsigned = envelope.Envelope(1, kind, counter, token, point(key), b"", sealed)
-        r, s = utils.decode_dss_signature(key.sign(unsigned.signed_bytes(), ec.ECDSA(hashes.SHA256())))
-        signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        signature = envelope.encode_signature(key.sign(unsigned.signed_bytes(), ec.ECDSA(hashes.SHA256())))
         return envelope.Envelope(1, kind, counter, token, point(key), signature, sealed).encode()
 
     def answer(self, name: str, cell: Cell | None) -> bytes:

@@ -11,10 +11,8 @@ from services.aggregate.core.gate import (
     coin_is_needed,
     decide,
     publish_probability,
-    row_is_shown,
 )
 from services.protocol.manifest import Group
-from services.protocol.plan import noise_variance
 
 
 def coins(*values: float) -> Callable[[], float]:
@@ -115,12 +113,3 @@ def test_no_coin_where_the_one_group_is_the_company() -> None:
     assert coin_is_needed(groups(30, 30), 60)
     with pytest.raises(InvalidGroups):
         coin_is_needed(groups(30, 31), 60)
-
-
-def test_row_rule_is_the_larger_of_k_and_two_deviations() -> None:
-    for epsilon, cells, k in ((0.1, 4, 10), (4.0, 3, 10), (0.5, 2, 7)):
-        least = math.ceil(max(k, 2 * math.sqrt(cells * noise_variance(epsilon))))
-        assert row_is_shown(least, k=k, epsilon=epsilon, cells=cells)
-        assert not row_is_shown(least - 1, k=k, epsilon=epsilon, cells=cells)
-    with pytest.raises(InvalidBudget):
-        row_is_shown(50, k=10, epsilon=0.0, cells=3)

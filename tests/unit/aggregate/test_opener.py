@@ -18,6 +18,7 @@ VECTORS = Path(__file__).parents[2] / "vectors"
 MH = bytes(range(32))
 SHEET = "support-result"
 RAW_KEY = opening_key(SHEET).private_numbers().private_value.to_bytes(32, "big")
+NONCE = envelope.nonce(point(opening_key("a phone")))
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -28,10 +29,14 @@ def vectors(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def sealed(plaintext: bytes = b"a sheet", *, suite: int = 1, mh: bytes = MH, sheet: str = SHEET) -> bytes:
+def sealed(
+    plaintext: bytes = b"a sheet", *, mh: bytes = MH, sheet: str = SHEET, nonce: bytes = NONCE
+) -> bytes:
     """Return a plaintext sealed for the sheet's key."""
     public_key = point(opening_key(SHEET))
-    return envelope.seal(plaintext, public_key=public_key, suite=suite, manifest_hash=mh, sheet=sheet)
+    return envelope.seal(
+        plaintext, public_key=public_key, suite=1, manifest_hash=mh, sheet=sheet, nonce=nonce
+    )
 
 
 def opener() -> Opener:
@@ -68,15 +73,17 @@ def test_reserved_suite_2_opens_the_vectors_of_rfc_9180() -> None:
         assert decrypt_with_aad(suite, key, vector).hex() == vector["encryptions"][0]["pt"]
 
 
-def test_opens_what_was_sealed_for_this_key_manifest_and_sheet() -> None:
-    where = {"suite": 1, "manifest_hash": MH, "sheet": SHEET}
-    assert open_sealed(sealed(b"x" * 49), private_key=RAW_KEY, **where) == b"x" * 49  # type: ignore[arg-type]
+def test_opens_what_was_sealed_for_this_key_manifest_sheet_and_token() -> None:
+    where: dict[str, Any] = {"suite": 1, "manifest_hash": MH, "sheet": SHEET, "nonce": NONCE}
+    assert open_sealed(sealed(b"x" * 49), private_key=RAW_KEY, **where) == b"x" * 49
 
 
-def test_one_opener_opens_2000_sheets() -> None:
+def test_one_opener_opens_2000_sheets_each_under_its_own_token() -> None:
     one = opener()
-    boxes = [sealed(i.to_bytes(2, "big")) for i in range(2000)]
-    assert [one.plaintext(box) for box in boxes] == [i.to_bytes(2, "big") for i in range(2000)]
+    nonces = [envelope.nonce(i.to_bytes(2, "big")) for i in range(2000)]
+    boxes = [sealed(nonce[:2], nonce=nonce) for nonce in nonces]
+    opened = [one.plaintext(box, nonce=nonce) for box, nonce in zip(boxes, nonces, strict=True)]
+    assert opened == [nonce[:2] for nonce in nonces]
 
 
 @pytest.mark.parametrize(
@@ -92,12 +99,13 @@ def test_one_opener_opens_2000_sheets() -> None:
         sealed()[:65] + sealed()[65:][::-1],
         sealed(mh=bytes(32)),
         sealed(sheet="support-group"),
+        sealed(nonce=envelope.nonce(b"another phone")),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_every_failure_looks_alike_and_has_no_cause(broken: bytes) -> None:
     with pytest.raises(SealBroken, match=r"^a sealed sheet does not open$") as refused:
-        opener().plaintext(broken)
+        opener().plaintext(broken, nonce=NONCE)
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
 
@@ -106,12 +114,13 @@ def test_every_flipped_byte_breaks_the_seal() -> None:
     whole, one = sealed(), opener()
     for i in range(len(whole)):
         with pytest.raises(SealBroken):
-            one.plaintext(whole[:i] + bytes([whole[i] ^ 0x10]) + whole[i + 1 :])
+            one.plaintext(whole[:i] + bytes([whole[i] ^ 0x10]) + whole[i + 1 :], nonce=NONCE)
 
 
 def test_another_key_does_not_open() -> None:
+    other = Opener((9).to_bytes(32, "big"), suite=1, manifest_hash=MH, sheet=SHEET)
     with pytest.raises(SealBroken):
-        Opener((9).to_bytes(32, "big"), suite=1, manifest_hash=MH, sheet=SHEET).plaintext(sealed())
+        other.plaintext(sealed(), nonce=NONCE)
 
 
 @pytest.mark.parametrize("key", [b"", b"\x01" * 31, b"\x01" * 33, bytes(32), ORDER.to_bytes(32, "big")])

@@ -111,6 +111,28 @@ def test_sealing() -> None:
     assert reason(CYCLE.envelope(SHEET, b"", sealed=other)) == "sealing"
 
 
+def test_copies_of_one_sealed_sheet_under_other_tokens_are_counted_once() -> None:
+    # Survey makes tokens: it could put a colleague's sealed sheet under as many as it likes.
+    good = envelope.parse(GOOD, length=LENGTH, suite=1).sealed
+    copies = [CYCLE.envelope(SHEET, b"", sealed=good) for _ in range(50)]
+    for box in ([GOOD, *copies], [*copies, GOOD]):
+        tally = count(*box)
+        assert (tally.counted, tally.rejected) == (1, {"sealing": 50})
+        assert tally.exact_counts[0, 2] == tally.exact_counts.sum() == 1
+        assert (receipts.receipt_hash(GOOD), "counted") in tally.outcomes
+
+
+def test_a_copy_under_a_second_token_for_the_same_key_is_a_duplicate() -> None:
+    # One key can sign two tokens with one nonce; the nonce is spent once.
+    key = ec.generate_private_key(ec.SECP256R1())
+    first, second = (
+        CYCLE.envelope(SHEET, CYCLE.plaintext(SHEET, (0, 2)), key=key, token=CYCLE.token(SHEET, key))
+        for _ in range(2)
+    )
+    assert first[TOKEN_AT:PUBLIC_KEY_AT] != second[TOKEN_AT:PUBLIC_KEY_AT]
+    assert count(first, second).rejected == {"duplicate": 1}
+
+
 def test_range() -> None:
     value, secret = encode_value(1), secret_of(SHEET, 1)
     assert reason(sealed_sheet((3,), value, secret)) == "range"

@@ -134,7 +134,7 @@ def test_envelopes(vector: dict[str, Any]) -> None:
     assert fields.encode() == data
     assert fields.signed_bytes().hex() == vector["signed_bytes"]
     envelope.verify(fields, token_nonce=token.parse(fields.token).nonce)
-    info = envelope.info(1, manifest_hash, vector["sheet"])
+    info = envelope.info(1, manifest_hash, vector["sheet"], envelope.nonce(fields.public_key))
     assert info.hex() == vector["info"]
     key = ec.derive_private_key(int(vector["opening_private_scalar"], 16), ec.SECP256R1())
     assert ref.point(key).hex() == vector["opening_key"]

@@ -137,6 +137,7 @@ def make_manifest(**changes: Any) -> manifest.Manifest:
         "retention": "Until the release.",
         "sample": True,
         "made_up": True,
+        "rehearsal": True,
     }
     return manifest.Manifest(**(fields | changes))
 
@@ -275,7 +276,7 @@ class FakeServices:
         for data in self.box.values():
             parsed = envelope.parse(data, length=self.manifest.envelope_length, suite=1)
             name = self.sheet_of(parsed)
-            info = envelope.info(1, self.manifest.hash(), name)
+            info = envelope.info(1, self.manifest.hash(), name, envelope.nonce(parsed.public_key))
             plaintext = envelope.SUITES[1].decrypt(parsed.sealed, opening_key(name), info)
             sizes, length = self.manifest.sheet(name).sizes, self.manifest.plaintext_length
             opened[name] = parsed.kind, sheet.decode(plaintext, sizes=sizes, length=length)

@@ -157,3 +157,13 @@ def test_the_check_of_shared_values() -> None:
     with pytest.raises(TooFewShare) as caught:
         check_shared([10, 9], 10)
     assert "9" not in str(caught.value)
+
+
+def test_a_left_over_region_joins_a_whole_region_if_there_is_one() -> None:
+    teams = [*(("North", f"N{i}", 20) for i in range(6)), ("Central", "Central", 40), ("West", "West", 60)]
+    tree = merge_groups(teams, company="Acme", k=10, useful=lambda invited: invited >= 60)
+    assert [group.name for group in tree.groups[1:]] == [
+        "Central + West",
+        "North: N0 + N1 + N2",
+        "North: N3 + N4 + N5",
+    ]

@@ -249,8 +249,22 @@ def test_group_panels() -> None:
     assert panel(found, "company").territory_index == 3.0
     assert panel(found, "g0").hit_share == 0.4
     assert panel(found, "g0").median_attainment == 0.9
-    assert panel(found, "g0").territory_index == 2.0
+    # Only 2 of g1 have an index: with g0's mean beside the company's, theirs could be worked out.
+    assert panel(found, "g0").territory_index is None
     assert panel(found, "g1").territory_index is None
+
+
+def test_no_subtraction_leaves_the_index_of_fewer_than_k() -> None:
+    records = [
+        RepRecord(f"r{i}", attainment=i / 50, territory_index=float(i) if i < 23 else None) for i in range(40)
+    ]
+    found = statistics_of(records, groups=["g0"] * 20 + ["g1"] * 20)
+    assert panel(found, "company").territory_index == 11.0
+    assert [panel(found, group).territory_index for group in ("g0", "g1")] == [None, None]
+    assert [panel(found, group).hit_share for group in ("g0", "g1")] != [None, None]
+    enough = [RepRecord(f"r{i}", attainment=i / 50, territory_index=float(i)) for i in range(40)]
+    both = statistics_of(enough, groups=["g0"] * 20 + ["g1"] * 20)
+    assert [panel(both, group).territory_index for group in ("g0", "g1")] == [9.5, 29.5]
 
 
 def test_a_small_group_is_withheld_and_can_not_be_subtracted() -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from services.report.core.chart import Row, driver_chart, tint
+from services.report.core.chart import NARROW, WIDE, Layout, Row, driver_chart, strip, tint
 
 SVG = "{http://www.w3.org/2000/svg}"
 ROWS = (
@@ -16,8 +16,12 @@ ROWS = (
 )
 
 
-def drawn(rows: tuple[Row, ...] = ROWS, title: str = "Support goes with results more") -> Markup:
-    return driver_chart(rows, key="drivers", title=title, description="Dots with ranges", band="Too small")
+def drawn(
+    rows: tuple[Row, ...] = ROWS, title: str = "Support goes with results more", layout: Layout = WIDE
+) -> Markup:
+    return driver_chart(
+        rows, key="drivers", title=title, description="Dots with ranges", band="Too small", layout=layout
+    )
 
 
 def parsed(text: Markup) -> ElementTree.Element:
@@ -67,10 +71,36 @@ def test_records_and_missing_drivers_look_different() -> None:
     assert [text.text for text in root.iter(f"{SVG}text") if text.get("class") == "no-data"] == ["no data"]
 
 
-def test_wide_ranges_stay_inside_the_drawing() -> None:
-    root = parsed(drawn((Row("Support", -0.2, -0.95, 0.97, "wide"),)))
+@pytest.mark.parametrize("layout", [WIDE, NARROW])
+def test_wide_ranges_stay_inside_the_drawing(layout: Layout) -> None:
+    root = parsed(drawn((Row("Support", -0.2, -0.95, 0.97, "wide"),), layout=layout))
     for line in root.iter(f"{SVG}line"):
-        assert 0.0 <= float(line.get("x1", "nan")) <= float(line.get("x2", "nan")) <= 640.0
+        assert 0.0 <= float(line.get("x1", "nan")) <= float(line.get("x2", "nan")) <= layout.width
+
+
+@pytest.mark.parametrize("layout", [WIDE, NARROW])
+def test_every_value_stands_with_its_range_in_digits(layout: Layout) -> None:
+    texts = ["".join(text.itertext()) for text in parsed(drawn(layout=layout)).iter(f"{SVG}text")]
+    assert "0.37 (0.25 to 0.49)" in texts
+    assert "0.04 (-0.06 to 0.14)" in texts
+
+
+def test_a_name_stands_above_its_bar_where_the_drawing_is_narrow() -> None:
+    root = parsed(drawn(layout=NARROW))
+    label = next(text for text in root.iter(f"{SVG}text") if text.text == "Support")
+    bar = next(line for line in root.iter(f"{SVG}line") if line.get("class") == "range")
+    assert float(label.get("y", "nan")) < float(bar.get("y1", "nan"))
+    assert root.get("class") == "chart is-narrow"
+
+
+def test_a_strip_shows_a_value_in_its_range_to_those_who_see_it() -> None:
+    root = parsed(strip(25.0, 10.0, 50.0, most=100.0))
+    track, bar = root.iter(f"{SVG}line")
+    start, end = float(track.get("x1", "nan")), float(track.get("x2", "nan"))
+    places = [float(bar.get("x1", "nan")), float(next(root.iter(f"{SVG}circle")).get("cx", "nan"))]
+    places.append(float(bar.get("x2", "nan")))
+    assert places == pytest.approx([start + share * (end - start) for share in (0.1, 0.25, 0.5)], abs=0.05)
+    assert root.get("aria-hidden") == "true"
 
 
 @pytest.mark.parametrize("key", ["", "a b", 'a"b', "ü"])
@@ -84,6 +114,8 @@ def test_numbers_must_be_finite() -> None:
         drawn((Row("Support", float("nan"), 0.0, 0.1, ""),))
     with pytest.raises(ValueError, match="finite"):
         tint(float("inf"))
+    with pytest.raises(ValueError, match="finite"):
+        strip(float("nan"), 0.0, 1.0, most=1.0)
 
 
 @pytest.mark.parametrize(

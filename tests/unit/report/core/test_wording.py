@@ -31,8 +31,8 @@ CLAIMS = (
 RANKS = (
     r"rank\w*|best|worst|top|bottom|first place|second|third|number one|leader|loser|winner|most important"
 )
-QUESTION = {"record_check.question"}
-"""Says why the check is made; it is no finding."""
+QUESTION = {"record_check.question", "doubts.condition"}
+"""Say why a check is needed; they are no findings."""
 
 
 def verdicts() -> dict[str, Verdict]:
@@ -145,7 +145,9 @@ def test_how_sure_has_a_reason_for_every_form() -> None:
     assert texts["support_over_activity"] == catalogue.SURENESS["medium_records_not_measured"]
     assert texts["quota"] == catalogue.SURENESS["medium_quota"]
     assert texts["people"] == texts["other_condition"] == catalogue.SURENESS["medium_people"]
-    assert texts["both"] == texts["none"] == texts["cant_tell"] == catalogue.SURENESS["low"]
+    assert texts["cant_tell"] == catalogue.SURENESS["low"]
+    assert texts["both"] == catalogue.SURENESS["low_both"]
+    assert texts["none"] == catalogue.SURENESS["low_none"]
     small = replace(verdicts()["fix_patch"], sureness="medium")
     assert sureness(small) == catalogue.SURENESS["medium_small"]
 
