@@ -13,8 +13,9 @@ from services.protocol import frame as frames
 from services.protocol import manifest as manifests
 from services.protocol.encoding import InvalidEncoding, unb64
 from services.protocol.frame import Frame, SheetCounts
-from services.protocol.manifest import InvalidManifest, Manifest, check_groups, instant
+from services.protocol.manifest import InvalidManifest, Manifest, instant
 from services.protocol.messages import ManifestUpload, Proposal
+from services.protocol.parts import check_group_sizes, check_groups
 from services.protocol.plan import CATALOGUE, MECHANISM_VERSION, SUPPORT_GROUP, Plan
 from services.protocol.problems import Problem
 from services.protocol.signed import InvalidSignedDocument, SignedDocument, check_document
@@ -69,10 +70,10 @@ def _check_groups(proposal: Proposal) -> None:
     sizes = [group.invited for group in proposal.groups if group.level == "group"]
     try:
         check_groups(proposal.groups)
+        check_group_sizes(proposal.groups, proposal.invited)
     except InvalidManifest:
-        raise Problem("input", "The groups are not one tree below the company.") from None
-    if proposal.groups[0].invited != proposal.invited or (sizes and sum(sizes) != proposal.invited):
-        raise Problem("input", "The groups do not hold all who are invited, each once.")
+        sentence = "The groups are not one tree below the company that holds all invited, each once."
+        raise Problem("input", sentence) from None
     if SUPPORT_GROUP in proposal.plan.sheets and min(sizes, default=0) < proposal.k:
         raise Problem("input", "A table by group needs groups of at least k invited.")
 

@@ -21,7 +21,7 @@ from services.protocol.frame import Frame
 from services.protocol.manifest import Manifest
 from services.protocol.messages import LedgerAccount
 from services.protocol.problems import Problem
-from services.protocol.receipts import list_root
+from services.protocol.receipts import list_digits, list_root
 from services.protocol.release import GroupState, LedgerLine, NoisyTable, Release, SheetTotals
 from services.protocol.signed import SignedDocument
 
@@ -200,11 +200,12 @@ class Progress:
 
 def totals(exact_tally: Tally, frame: Frame, sheet: str) -> SheetTotals:
     """Return one sheet's exact totals as they are published."""
+    digits = list_digits(counts.received for counts in frame.sheets.values())
     return SheetTotals(
         issued=frame.sheets[sheet].issued,
         received=exact_tally.received,
         counted=exact_tally.counted,
         withdrawn=exact_tally.withdrawn,
         rejected=exact_tally.rejected,
-        receipts_root=list_root(exact_tally.outcomes).hex(),
+        receipts_root=list_root(exact_tally.outcomes, digits).hex(),
     )

@@ -1,13 +1,18 @@
 """What everybody may read: manifest, release, and what became of a sheet."""
 
+from functools import lru_cache
+from threading import Lock
 from typing import Protocol
 
 from services.aggregate.store import Cycle
 from services.protocol.messages import ReceiptLists
 from services.protocol.problems import Problem
-from services.protocol.receipts import Outcome, prefix_digits
+from services.protocol.receipts import Outcome, bucket_root, leaf, list_digits, prefixes
 from services.protocol.release import Release
 from services.protocol.signed import SignedDocument
+
+CYCLES_IN_MEMORY = 16
+"""Of so many cycles the roots of receipt lists are kept."""
 
 
 class PublishedStore(Protocol):
@@ -28,6 +33,9 @@ class Published:
 
     def __init__(self, store: PublishedStore) -> None:
         self._store = store
+        # A release never changes, so its roots are made once; the lock lets the first readers wait for that.
+        self._roots = lru_cache(maxsize=CYCLES_IN_MEMORY)(self._make_roots)
+        self._making_roots = Lock()
 
     def manifest(self, cycle_id: str) -> SignedDocument:
         """Return the manifest with both signatures."""
@@ -49,14 +57,37 @@ class Published:
         Without a prefix, long lists answer only how many digits to ask by.
         """
         release = Release.model_validate(self.release(cycle_id).document)
-        # One length for all sheets, by the shortest list: no bucket of any sheet is a small one.
-        digits = min(prefix_digits(totals.received) for totals in release.sheets.values())
+        digits = list_digits(totals.received for totals in release.sheets.values())
         if prefix == "" and digits > 0:
-            return ReceiptLists(digits=digits, sheets={})
+            return ReceiptLists(digits=digits, sheets={}, bucket_roots={})
         if len(prefix) != digits:
             raise Problem("input", f"Ask by {digits} hex digits of a hash.")
-        lists: dict[str, list[tuple[str, Outcome]]] = {name: [] for name in release.sheets}
+        bucket = self._bucket(cycle_id, prefix)
+        lines = {name: sorted(bucket.get(name, ()), key=lambda line: leaf(*line)) for name in release.sheets}
+        with self._making_roots:
+            roots = self._roots(cycle_id, tuple(release.sheets), digits)
+        return ReceiptLists(
+            digits=digits,
+            sheets={
+                name: tuple((envelope_hash.hex(), outcome) for envelope_hash, outcome in listed)
+                for name, listed in lines.items()
+            },
+            bucket_roots=roots,
+        )
+
+    def _bucket(self, cycle_id: str, prefix: str) -> dict[str, list[tuple[bytes, Outcome]]]:
+        """Return the lines of one bucket, by sheet."""
         low, high = (bytes.fromhex(prefix.ljust(64, end)) for end in "0f")
+        lists: dict[str, list[tuple[bytes, Outcome]]] = {}
         for sheet, envelope_hash, outcome in self._store.receipts(cycle_id, low, high):
-            lists[sheet].append((envelope_hash.hex(), outcome))
-        return ReceiptLists(digits=digits, sheets={name: tuple(lines) for name, lines in lists.items()})
+            lists.setdefault(sheet, []).append((envelope_hash, outcome))
+        return lists
+
+    def _make_roots(self, cycle_id: str, sheets: tuple[str, ...], digits: int) -> dict[str, tuple[str, ...]]:
+        """Return the roots of all buckets of each sheet, reading one bucket at a time."""
+        roots: dict[str, list[str]] = {name: [] for name in sheets}
+        for prefix in prefixes(digits):
+            bucket = self._bucket(cycle_id, prefix)
+            for name in sheets:
+                roots[name].append(bucket_root(bucket.get(name, ())).hex())
+        return {name: tuple(each) for name, each in roots.items()}

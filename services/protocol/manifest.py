@@ -1,84 +1,28 @@
 """The manifest: what reps are promised about one cycle, hashed and signed before anyone is invited."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import Field, StrictInt, ValidationError
 
 from services.protocol import commitments, envelope, sheet, token
 from services.protocol.encoding import InvalidEncoding, canonical, sha256, unb64
-from services.protocol.plan import CATALOGUE, CONTEXT_WIDTH, Plan
+from services.protocol.parts import Bands as Bands
+from services.protocol.parts import Group as Group
+from services.protocol.parts import Identifier as Identifier
+from services.protocol.parts import Instrument as Instrument
+from services.protocol.parts import InvalidManifest as InvalidManifest
+from services.protocol.parts import Item as Item
+from services.protocol.parts import Part as Part
+from services.protocol.parts import Text as Text
+from services.protocol.parts import check_bands, check_group_sizes, check_instrument, require
+from services.protocol.parts import check_groups as check_groups
+from services.protocol.parts import instant as instant
+from services.protocol.parts import require_same as require_same
+from services.protocol.parts import written as written
+from services.protocol.plan import CATALOGUE, CONTEXT_WIDTH, MECHANISM_VERSION, Context, Plan
 
-
-def whole_characters(text: str) -> str:
-    """Return a text that has an encoding in UTF-8; JSON can carry half a character (a lone surrogate)."""
-    text.encode("utf-8")
-    return text
-
-
-Text = Annotated[str, Field(max_length=400), AfterValidator(whole_characters)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{3,63}$")]
-
-
-class InvalidManifest(ValueError):
-    """The manifest is malformed or contradicts itself."""
-
-
-class Part(BaseModel):
-    """A frozen part of a signed document; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Item(Part):
-    """One question: its id, its dimension and its wording in the first language."""
-
-    id: str
-    dimension: Literal["capability", "alignment", "motivation", "support"]
-    text: Text
-
-
-class Instrument(Part):
-    """The versioned questions of a cycle; ``flags`` are the reasons of the patch question."""
-
-    version: str
-    items: tuple[Item, ...]
-    flags: tuple[Text, ...]
-    low_at_most: float
-    high_at_least: float
-    answered_share: float
-
-    def digest(self) -> bytes:
-        """Return the hash that names this instrument."""
-        return sha256(canonical(self.model_dump(mode="json")))
-
-
-class Group(Part):
-    """A group of the frozen tree with its public invited count [reps]."""
-
-    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
-    parent: str | None
-    name: Text
-    level: Literal["company", "group"]
-    invited: StrictInt = Field(ge=0)
-
-
-class Bands(Part):
-    """Bands of one record: edges, scores per column, and where a merged column went.
-
-    ``merged_into[i]`` is the column that took in column ``i`` (itself if it stands). An emptied column
-    stays in every array as zeros, so that shapes do not change.
-    """
-
-    edges: tuple[float, ...]
-    scores: tuple[float, ...]
-    merged_into: tuple[StrictInt, ...]
-    labels: tuple[Text, ...]
-
-    @property
-    def live(self) -> tuple[int, ...]:
-        """The columns that can hold a count, in order."""
-        return tuple(sorted(set(self.merged_into)))
+RECORDS_OF_ALL: tuple[Context, ...] = ("attainment", "hit")
+"""Contexts in which everybody with results has a value."""
 
 
 class SheetSpec(Part):
@@ -87,7 +31,7 @@ class SheetSpec(Part):
     name: str
     field: str
     field_values: StrictInt = Field(ge=2, le=255)
-    context: Literal["attainment", "activity", "group", "hit"]
+    context: Context
     columns: StrictInt = Field(ge=1)
     values: tuple[StrictInt, ...]
     invited: tuple[StrictInt, ...]
@@ -205,27 +149,30 @@ def check(manifest: Manifest) -> None:
     require(
         len({spec.opening_key for spec in manifest.sheets}) == len(manifest.sheets), "opening keys differ"
     )
+    require(manifest.plan.mechanism_version == MECHANISM_VERSION, "mechanism version")
     check_instrument(manifest.instrument)
     check_groups(manifest.groups)
+    check_group_sizes(manifest.groups, manifest.invited)
+    for context, bands in manifest.bands.items():
+        check_bands(context, bands)
     for spec in manifest.sheets:
         check_sheet(manifest, spec)
+    check_counts(manifest)
 
 
-def check_instrument(instrument: Instrument) -> None:
-    """Check that items can be told apart and that every mean has exactly one band."""
-    ids = [item.id for item in instrument.items]
-    require(len(set(ids)) == len(ids), "item ids")
-    require(1 <= instrument.low_at_most < instrument.high_at_least <= 5, "band edges of the items")
-    require(0 < instrument.answered_share <= 1, "answered share")
+def check_counts(manifest: Manifest) -> None:
+    """Check that the sheets of one record tell one story of who has it, so that nobody can be left out.
 
-
-def check_groups(groups: tuple[Group, ...]) -> None:
-    """Check that the groups are one tree: the company first, every parent before its children."""
-    ids = [group.id for group in groups]
-    require(len(set(ids)) == len(ids), "group ids")
-    require(groups[:1] != () and groups[0].level == "company", "company first")
-    require(groups[0].parent is None, "company on top")
-    require(all(group.parent in ids[:at] for at, group in enumerate(groups) if at), "parents exist")
+    Everybody with results has a band of attainment and has hit or missed; a phone relies on it.
+    """
+    counts = {spec.context: spec.invited for spec in manifest.sheets}
+    same = all(spec.invited == counts[spec.context] for spec in manifest.sheets)
+    require(same, "all sheets of a context have the same counts")
+    for context in RECORDS_OF_ALL:
+        if context in counts:
+            require(
+                sum(counts[context]) == manifest.frame, f"everybody with results has a value of {context}"
+            )
 
 
 def check_sheet(manifest: Manifest, spec: SheetSpec) -> None:
@@ -240,6 +187,14 @@ def check_sheet(manifest: Manifest, spec: SheetSpec) -> None:
     require(manifest.plan.table(spec.name).table == kind.table, "table of the sheet")
     if kind.context == "hit":
         require(len(manifest.instrument.flags) == kind.field_values, "one reason per value of the flag")
+    check_values(manifest, spec)
+    check_commitments(spec)
+    token.decode_key(spec.spki)
+    envelope.decode_point(unb64(spec.opening_key))
+
+
+def check_values(manifest: Manifest, spec: SheetSpec) -> None:
+    """Check the public values of one sheet, and that at least k invited share each."""
     if spec.context == "group":
         groups = manifest.reporting_groups()
         require(spec.columns == len(groups) and spec.values == tuple(range(len(groups))), "group values")
@@ -249,54 +204,21 @@ def check_sheet(manifest: Manifest, spec: SheetSpec) -> None:
         if bands is None:
             raise InvalidManifest("bands of a sheet are missing")
         require(spec.columns == CONTEXT_WIDTH[spec.context], "columns")
-        require(spec.columns == len(bands.scores) == len(bands.merged_into) == len(bands.labels), "bands")
-        merged = bands.merged_into
-        in_place = all(0 <= into < spec.columns and merged[into] == into for into in merged)
-        require(in_place, "bands merge into bands that stand")
         require(spec.values == bands.live, "live bands")
     require(len(spec.values) == len(spec.invited) and len(spec.values) > 0, "one count per value")
     require(min(spec.invited) >= manifest.k, "a value is shared by fewer than k invited")
     require(sum(spec.invited) <= manifest.invited, "a rep has at most one value of a sheet")
+
+
+def check_commitments(spec: SheetSpec) -> None:
+    """Check that one commitment per value is listed or, where that would be long, their root."""
+    few = len(spec.values) <= commitments.MERKLE_ABOVE
     require((spec.commitments is None) != (spec.commitment_root is None), "commitments or root")
+    require((spec.commitments is not None) == few, "a list of few commitments, the root of many")
     if spec.commitments is not None:
-        require(
-            len(spec.commitments) == len(spec.values) <= commitments.MERKLE_ABOVE, "one commitment per value"
-        )
+        require(len(spec.commitments) == len(spec.values), "one commitment per value")
         require(len(set(spec.commitments)) == len(spec.commitments), "commitments differ")
         for text in spec.commitments:
             unb64(text, length=32)
     elif spec.commitment_root is not None:
         unb64(spec.commitment_root, length=32)
-    token.decode_key(spec.spki)
-    envelope.decode_point(unb64(spec.opening_key))
-
-
-def require_same(document: Any, parsed: Part) -> None:
-    """Refuse a document that says in other bytes what was read from it (a default left out, "1" for 1).
-
-    Otherwise its signed bytes and its hash would name two different things.
-    """
-    if canonical(document) != canonical(parsed.model_dump(mode="json")):
-        raise InvalidEncoding("the document is not written in its one form")
-
-
-def require(condition: bool, what: str) -> None:
-    """Raise InvalidManifest naming the rule that does not hold."""
-    if not condition:
-        raise InvalidManifest(f"manifest rule broken: {what}")
-
-
-def instant(text: str) -> datetime:
-    """Return a UTC time of the one form the wire uses (``2026-01-31T12:00:00Z``)."""
-    try:
-        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise InvalidManifest("a time is not written as 2026-01-31T12:00:00Z") from error
-    # strptime also takes other digits and leaves out zeros.
-    require(written(moment) == text, "a time is written as 2026-01-31T12:00:00Z")
-    return moment
-
-
-def written(moment: datetime) -> str:
-    """Return a time as the wire writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

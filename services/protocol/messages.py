@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from services.protocol.manifest import Group, Identifier, Part, Text
 from services.protocol.plan import Plan
@@ -11,6 +11,7 @@ from services.protocol.signed import SignedDocument
 
 Code = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 Blob = Annotated[str, Field(max_length=4096, pattern=r"^[A-Za-z0-9_-]*$")]
+HexHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class SessionRequest(Part):
@@ -22,13 +23,16 @@ class SessionRequest(Part):
 class ValueOpening(Part):
     """A public value with the secret that certifies it, and its proof where only a root is published."""
 
-    value: int
+    value: StrictInt
     secret: Blob
     path: tuple[Blob, ...] | None = None
 
 
 class SessionReply(Part):
-    """What one phone needs: per sheet its context value, or nothing where the records have none."""
+    """What one phone needs: per sheet its context value, or nothing where the records have none.
+
+    All sheets of one context carry the same value.
+    """
 
     openings: dict[str, ValueOpening | None]
 
@@ -64,8 +68,8 @@ class Proposal(Part):
 
     cycle: Identifier
     company: Text
-    k: int
-    invited: int
+    k: StrictInt = Field(ge=5, le=1000)
+    invited: StrictInt = Field(ge=1)
     groups: tuple[Group, ...]
     plan: Plan
     opens: str
@@ -120,8 +124,11 @@ class ChainReply(Part):
 class ReceiptLists(Part):
     """What became of the sheets of a released cycle: per sheet (hash in hex, outcome), sorted.
 
-    ``digits`` is how many hex digits of a hash a list is asked by; 0 means that lists come whole.
+    ``digits`` is how many hex digits of a hash name the bucket that a list is asked by; 0 means that
+    lists come whole. ``bucket_roots`` has the Merkle roots of all buckets of each sheet, in order: with
+    them the lines lead to ``receipts_root`` in the signed release.
     """
 
-    digits: int
-    sheets: dict[str, tuple[tuple[str, Outcome], ...]]
+    digits: StrictInt
+    sheets: dict[str, tuple[tuple[HexHash, Outcome], ...]]
+    bucket_roots: dict[str, tuple[HexHash, ...]]

@@ -62,9 +62,11 @@ class CycleView:
     """A checked manifest with what follows from it; many phones may share one."""
 
     survey: str
+    aggregate: str
     manifest: manifest.Manifest
     manifest_hash: bytes
     survey_key: bytes
+    aggregate_key: bytes
     issuers: Mapping[str, Issuer]
 
     def address(self, call: str) -> str:
@@ -129,7 +131,9 @@ async def fetch_manifest(
         raise Refused("The manifest is not one this phone can use. Nothing was sent.")
     if fingerprint and checked.fingerprint() != fingerprint.lower():
         raise Refused("The manifest is not the one in the invitation. Nothing was sent.")
-    return CycleView(survey, checked, checked.hash(), pinned.survey, make_issuers(checked))
+    return CycleView(
+        survey, aggregate, checked, checked.hash(), pinned.survey, pinned.aggregate, make_issuers(checked)
+    )
 
 
 def checked_manifest(body: bytes, pinned: PinnedKeys) -> bytes:
@@ -155,6 +159,31 @@ def make_issuers(checked: manifest.Manifest) -> dict[str, Issuer]:
             opening_key=unb64(spec.opening_key),
         )
     return issuers
+
+
+def check_openings(checked: manifest.Manifest, reply: messages.SessionReply) -> dict[str, Sheet | None]:
+    """Return an empty sheet for each value handed out, after checking that none is wrong or withheld.
+
+    A sheet without a value is sent blank, so survey could silence a rep by handing out nothing. A value may
+    be missing only where the manifest says that some invited have none, and then on all sheets of a record.
+    """
+    if set(reply.openings) != {spec.name for spec in checked.sheets}:
+        raise Refused("Survey did not send one value per sheet. Nothing was sent.")
+    values: dict[str, int | None] = {}
+    for spec in checked.sheets:
+        opening = reply.openings[spec.name]
+        value = None if opening is None else opening.value
+        if value is None and sum(spec.invited) == checked.invited:
+            raise Refused("Survey withheld a value that everybody has. Nothing was sent.")
+        if values.setdefault(spec.context, value) != value:
+            raise Refused("Survey sent two values of one record. Nothing was sent.")
+    if len({values[context] is None for context in manifest.RECORDS_OF_ALL if context in values}) > 1:
+        raise Refused("Survey withheld a value that everybody with results has. Nothing was sent.")
+    openings = {spec.name: (spec, reply.openings[spec.name]) for spec in checked.sheets}
+    return {
+        name: None if opening is None else check_opening(spec, opening)
+        for name, (spec, opening) in openings.items()
+    }
 
 
 def check_opening(spec: manifest.SheetSpec, opening: messages.ValueOpening) -> Sheet:

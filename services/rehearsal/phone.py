@@ -17,9 +17,11 @@ from pydantic import BaseModel, ValidationError
 from services.protocol import envelope, messages, scoring, signed, token
 from services.protocol.encoding import InvalidEncoding, b64, unb64
 from services.protocol.plan import CATALOGUE
-from services.protocol.receipts import receipt_hash
+from services.protocol.receipts import Outcome, receipt_hash
+from services.protocol.release import Release
 from services.protocol.sheet import Sheet, blank, encode
 from services.rehearsal import blinding
+from services.rehearsal.counted import fetch_outcomes, fetch_release
 from services.rehearsal.cycleview import (
     CycleView,
     Declined,
@@ -28,7 +30,7 @@ from services.rehearsal.cycleview import (
     PinnedKeys,
     Refused,
     Unreachable,
-    check_opening,
+    check_openings,
     fetch_manifest,
     read,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "Response",
     "Unreachable",
     "fetch_manifest",
+    "fetch_release",
 ]
 
 FIRST_COUNTER_BELOW = 2**31
@@ -128,13 +131,7 @@ class Phone:
         except ValidationError:
             raise Refused("The link is not complete. Open it again from the message.") from None
         reply = read(messages.SessionReply, await self._post("session", body))
-        specs = self.view.manifest.sheets
-        if set(reply.openings) != {spec.name for spec in specs}:
-            raise Refused("Survey did not send one value per sheet. Nothing was sent.")
-        self._openings = {}
-        for spec in specs:
-            opening = reply.openings[spec.name]
-            self._openings[spec.name] = None if opening is None else check_opening(spec, opening)
+        self._openings = check_openings(self.view.manifest, reply)
 
     def answer(self, response: Response, *, leave_out: Collection[str] = ()) -> dict[str, Sheet]:
         """Turn a response into one sheet per table; what is missing or left out becomes a blank."""
@@ -207,6 +204,14 @@ class Phone:
             address = self.view.address(f"receipts/{receipt_hash(sealed).hex()}")
             states[name] = read(messages.ReceiptState, await self.line.call("GET", address)).stored
         return states
+
+    async def check_counted(self, release: Release) -> dict[str, Outcome | None]:
+        """Ask aggregate, after ``fetch_release``, what became of the envelope last sent for each sheet.
+
+        The lists it shows are checked against the release. None stands for a sheet in no list: it was lost.
+        """
+        hashes = {name: receipt_hash(sealed) for name, sealed in self._sealed.items()}
+        return await fetch_outcomes(self.line, self.view, release, hashes)
 
     def _seal_sheet(self, name: str, kind: int) -> bytes:
         held, cycle = self._passes[name], self.view.manifest

@@ -119,7 +119,8 @@ class ClosingFlow:
         if cycle.state == State.OPEN and not manifest.rehearsal and now < instant(manifest.closes):
             # Reps may replace and withdraw until then; nobody may cut that short.
             raise Problem("cycle-state", f"Reps were promised that it stays open until {manifest.closes}.")
-        self._store.close_cycle(cycle_id, written(now))
+        # Nothing was taken after the latest close, however late HR comes.
+        self._store.close_cycle(cycle_id, written(min(now, instant(manifest.latest_close))))
         self._phones.forget(cycle_id)
 
     def _finish(self, cycle_id: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.protocol.commitments import encode_value
-from services.protocol.envelope import Envelope, seal
+from services.protocol.envelope import Envelope, nonce, seal
 from services.protocol.plan import (
     ALIGNMENT_RESULT,
     CAPABILITY_RESULT,
@@ -31,6 +31,7 @@ class Forgery:
     key_of: str = ""
     info_of: str = ""
     manifest_hash: bytes = b""
+    token_nonce: bytes = b""
 
 
 def changed(name: str, **changes: object) -> Callable[[Sheets], Sheet]:
@@ -54,6 +55,8 @@ FORGERIES = {
     "the key of another sheet": Forgery(SUPPORT_ACTIVITY, "sealing", key_of=SUPPORT_RESULT),
     "the name of another sheet": Forgery(SUPPORT_ACTIVITY, "sealing", info_of=SUPPORT_RESULT),
     "another manifest": Forgery(CAPABILITY_RESULT, "sealing", manifest_hash=bytes(32)),
+    # What a copy of another rep's sealed sheet looks like: it was sealed for that rep's token.
+    "another rep's sealed sheet": Forgery(FLAG_RESULT, "sealing", token_nonce=bytes(32)),
 }
 
 
@@ -78,6 +81,7 @@ class HostilePhone(Phone):
                 suite=view.manifest.suite,
                 manifest_hash=forgery.manifest_hash or view.manifest_hash,
                 sheet=forgery.info_of or name,
+                nonce=forgery.token_nonce or nonce(held.public_key),
             ),
         )
         signature = sign(held.private_key, unsigned.signed_bytes())

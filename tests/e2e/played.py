@@ -93,16 +93,15 @@ def outcome_of(role: str, sheet: str) -> Outcome:
 
 def play(services: Services) -> Played:
     """Run the cycle from files to release."""
-    hr = Hr(services.stage)
-    played = opened_cycle(services, hr)
-    asyncio.run(collect(played))
-    hr.close(played.cycle)
-    asyncio.run(too_late(played))
-    hr.release(played.cycle, lambda words: None)
+    with services.hr() as hr:
+        played = opened_cycle(services, hr)
+        asyncio.run(collect(played))
+        hr.close(played.cycle)
+        asyncio.run(too_late(played))
+        hr.release(played.cycle, lambda words: None)
     with services.signed("survey", "aggregate") as survey:
         again = survey.post(f"/internal/cycles/{played.cycle}/release")
     played.asked_again = ReleaseState.model_validate(again.json())
-    hr.leave()
     aggregate = f"{services.stage.aggregate}/api"
     played.signed_release = SignedDocument.model_validate(get(f"{aggregate}/releases/{played.cycle}").json())
     played.lists = ReceiptLists.model_validate(get(f"{aggregate}/cycles/{played.cycle}/receipts").json())

@@ -12,7 +12,6 @@ from services.protocol.manifest import Manifest
 from services.protocol.release import Release
 from services.protocol.release import parse as parse_release
 from services.protocol.signed import SignedDocument
-from services.rehearsal.hr import Hr
 from services.rehearsal.workforce import make_workforce
 from tests.e2e.played import REPS, Played, get
 from tests.e2e.stages import Services, options
@@ -44,22 +43,22 @@ class SilentCycle:
 
 def stay_silent(services: Services, played: Played) -> SilentCycle:
     """Open the cycle, try to loosen it, close it and have it released."""
-    hr, workforce = Hr(services.stage), make_workforce(reps=REPS, world="null", seed=12, response=1.0)
+    workforce = make_workforce(reps=REPS, world="null", seed=12, response=1.0)
     files = (("roster.csv", workforce.roster_csv), ("results.csv", workforce.results_csv))
-    cycle = hr.draft(*files, options(plan="stronger", response=1.0)).cycle
-    hr.open(cycle)
-    before = served(services, cycle)
-    by_aggregate, by_report = {}, {}
-    for name, change in LOOSER.items():
-        document = copy.deepcopy(before.document)
-        change(document)
-        by_aggregate[name] = to_aggregate(services, cycle, document)
-        by_report[name] = to_report(services, cycle, document)
-    same_again = to_aggregate(services, cycle, before.document)
-    after = served(services, cycle)
-    hr.close(cycle)
-    hr.release(cycle, lambda words: None)
-    hr.leave()
+    with services.hr() as hr:
+        cycle = hr.draft(*files, options(plan="stronger", response=1.0)).cycle
+        hr.open(cycle)
+        before = served(services, cycle)
+        by_aggregate, by_report = {}, {}
+        for name, change in LOOSER.items():
+            document = copy.deepcopy(before.document)
+            change(document)
+            by_aggregate[name] = to_aggregate(services, cycle, document)
+            by_report[name] = to_report(services, cycle, document)
+        same_again = to_aggregate(services, cycle, before.document)
+        after = served(services, cycle)
+        hr.close(cycle)
+        hr.release(cycle, lambda words: None)
     release = SignedDocument.model_validate(get(f"{services.stage.aggregate}/api/releases/{cycle}").json())
     return SilentCycle(
         manifest=Manifest.model_validate(before.document),

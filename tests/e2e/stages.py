@@ -1,12 +1,13 @@
 """The three services as a child process of a test: started, killed, and started again on one folder."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from services.kit.keys import Identity, load_identity
 from services.kit.settings import ServiceSettings, load_settings
 from services.protocol.manifest import written
 from services.protocol.signed import Service
+from services.rehearsal.hr import Hr
 from services.rehearsal.stage import Stage, read_stage
 from services.survey.core.draft import Options
 
@@ -82,6 +84,15 @@ class Services:
         """Return a service's signing key, as its operator can read it."""
         return load_identity(self.settings(name).identity_file)
 
+    @contextmanager
+    def hr(self) -> Iterator[Hr]:
+        """Yield an HR analyst at survey's door."""
+        hr = Hr(self.stage)
+        try:
+            yield hr
+        finally:
+            hr.leave()
+
     def signed(self, sender: Service, receiver: Service) -> httpx.Client:
         """Return a client whose calls to ``receiver`` are signed with ``sender``'s own key."""
         return peer_client(self.settings(sender), self.identity(sender), receiver, system_clock)
@@ -99,10 +110,15 @@ def running_services(folder: Path) -> Iterator[Services]:
 
 
 def options(**changes: object) -> Options:
-    """Return the options of a cycle that is open now."""
+    """Return the options of a rehearsal that is open now and may be closed at any moment."""
     now = datetime.now(UTC)
     later = written(now + timedelta(days=7))
-    chosen = {"company": "Acme", "title": "What holds results back?", "opens": written(now)}
+    chosen = {
+        "company": "Acme",
+        "title": "What holds results back?",
+        "rehearsal": True,
+        "opens": written(now),
+    }
     return Options.model_validate({**chosen, "closes": later, "latest_close": later, **changes})
 
 
@@ -131,15 +147,25 @@ def children(pid: int) -> set[int]:
 
 def naming(words: str) -> set[int]:
     """Return the processes whose command line holds ``words``, without this one."""
-    return {
-        pid for pid in processes() if pid != os.getpid() and words.encode() in read(PROC / str(pid) / "cmdline")
-    }
+    return {pid for pid in processes() if pid != os.getpid() and words.encode() in command_line(pid)}
 
 
 def alive(pid: int) -> bool:
     """Return whether a process still runs."""
     state = read(PROC / str(pid) / "stat").rpartition(b")")[2].split()
     return bool(state) and state[0] != b"Z"
+
+
+def end_worker(pid: int) -> None:
+    """End a worker process that a killed service left behind; another process is left alone."""
+    if b"multiprocessing" in command_line(pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def command_line(pid: int) -> bytes:
+    """Return a process's command line."""
+    return read(PROC / str(pid) / "cmdline")
 
 
 def parent(pid: int) -> int:

@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -177,6 +178,31 @@ def test_the_list_of_receipts_has_one_root(lines: list[tuple[bytes, receipts.Out
     shuffled = list(lines)
     random.shuffle(shuffled)
     assert receipts.list_root(shuffled) == receipts.list_root(lines)
+    assert receipts.list_root(shuffled, 1) == receipts.list_root(lines, 1)
+
+
+@calm
+@given(
+    st.lists(st.tuples(HASHES, st.sampled_from(receipts.OUTCOMES)), min_size=1, max_size=40),
+    st.integers(0, 2),
+    st.data(),
+)
+def test_a_bucket_is_whole_or_refused(
+    lines: list[tuple[bytes, receipts.Outcome]], digits: int, data: st.DataObject
+) -> None:
+    left_out = data.draw(st.sampled_from(lines))
+    prefix = left_out[0].hex()[:digits]
+    buckets = [
+        [line for line in lines if line[0].hex().startswith(name)] for name in receipts.prefixes(digits)
+    ]
+    roots = [receipts.bucket_root(bucket) for bucket in buckets]
+    root = receipts.list_root(lines, digits)
+    whole = buckets[receipts.prefixes(digits).index(prefix)]
+    receipts.check_bucket(whole, prefix=prefix, bucket_roots=roots, root=root)
+    fewer = list(whole)
+    fewer.remove(left_out)
+    with pytest.raises(receipts.InvalidReceipts):
+        receipts.check_bucket(fewer, prefix=prefix, bucket_roots=roots, root=root)
 
 
 @calm

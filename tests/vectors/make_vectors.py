@@ -86,7 +86,7 @@ def canonical() -> Vectors:
 
 
 def receipts() -> Vectors:
-    """Receipt hashes, the lines of a published list and its root."""
+    """Receipt hashes, the lines of a published list and its root, whole and in buckets."""
     given = [(ref.made_up(f"sealed {i}", 40), OUTCOMES[i % 3]) for i in range(5)]
     lines = [ref.sha256(sealed) + bytes([OUTCOMES.index(outcome)]) for sealed, outcome in given]
     return {
@@ -102,6 +102,7 @@ def receipts() -> Vectors:
         ],
         "list_root": ref.merkle(sorted(lines)).hex(),
         "empty_root": ref.merkle([]).hex(),
+        "buckets": [_buckets(lines, digits) for digits in (1, 2)],
     }
 
 
@@ -175,6 +176,16 @@ def _tree(size: int) -> Vectors:
         "leaves": [leaf.hex() for leaf in leaves],
         "root": ref.merkle(leaves).hex(),
         "paths": [[step.hex() for step in ref.merkle_proof(leaves, i)] for i in range(size)],
+    }
+
+
+def _buckets(lines: list[bytes], digits: int) -> Vectors:
+    names = [f"{number:0{digits}x}" for number in range(16**digits)]
+    roots = [ref.merkle(sorted(line for line in lines if line.hex().startswith(name))) for name in names]
+    return {
+        "digits": digits,
+        "bucket_roots": [root.hex() for root in roots],
+        "list_root": ref.merkle(roots).hex(),
     }
 
 

@@ -64,7 +64,7 @@ def sheet_spec(name: str, numbers: RSAPublicNumbers | None = None) -> dict[str, 
     """Return one sheet; its issuer key is made up unless the numbers of one are given."""
     kinds = {
         "support-result": ("support_band", 3, "attainment", 4, [0, 1, 2], [40, 45, 35]),
-        "support-group": ("support_band", 3, "group", 2, [0, 1], [60, 65]),
+        "support-group": ("support_band", 3, "group", 2, [0, 1], [60, 70]),
         "flag-result": ("flag", 11, "hit", 2, [0, 1], [70, 50]),
     }
     field, sizes, context, columns, values, invited = kinds[name]
@@ -132,7 +132,7 @@ def manifest_document(numbers: RSAPublicNumbers) -> dict[str, Any]:
         "groups": [
             {"id": "company", "parent": None, "name": "Kestrel", "level": "company", "invited": 130},
             {"id": "north", "parent": "company", "name": "North", "level": "group", "invited": 60},
-            {"id": "south", "parent": "company", "name": "Süd", "level": "group", "invited": 65},
+            {"id": "south", "parent": "company", "name": "Süd", "level": "group", "invited": 70},
         ],
         "bands": bands(),
         "suite": 1,

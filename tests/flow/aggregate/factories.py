@@ -78,7 +78,13 @@ def make_proposal(cycle: str = "spring-2026", **changes: Any) -> Proposal:
     return Proposal(**{**fields, **changes})
 
 
-def make_manifest(proposal: Proposal, opening_keys: Mapping[str, str], *, root: bool = False) -> Manifest:
+def make_large_proposal(cycle: str = "spring-2026", **changes: Any) -> Proposal:
+    """Return a proposal with so many groups that the manifest publishes only a root of their sheet."""
+    sizes = (10,) * (commitments.MERKLE_ABOVE + 1)
+    return make_proposal(cycle, invited=sum(sizes), groups=make_groups(sizes), **changes)
+
+
+def make_manifest(proposal: Proposal, opening_keys: Mapping[str, str]) -> Manifest:
     """Return the manifest survey makes of a proposal and aggregate's keys."""
     bands = {name: make_bands(width) for name, width in CONTEXT_WIDTH.items()}
     instrument = Instrument(
@@ -110,8 +116,7 @@ def make_manifest(proposal: Proposal, opening_keys: Mapping[str, str], *, root: 
             "bands": bands,
             "suite": 1,
             "sheets": tuple(
-                make_sheet(name, groups, proposal, bands, opening_keys[name], root=root)
-                for name in proposal.plan.sheets
+                make_sheet(name, groups, proposal, bands, opening_keys[name]) for name in proposal.plan.sheets
             ),
             "plan": proposal.plan,
             "delivery": "file",
@@ -141,8 +146,6 @@ def make_sheet(
     proposal: Proposal,
     bands: Mapping[str, Bands],
     opening_key: str,
-    *,
-    root: bool,
 ) -> SheetSpec:
     """Return one sheet of the manifest."""
     kind = CATALOGUE[name]
@@ -153,6 +156,7 @@ def make_sheet(
         else (proposal.invited // len(values),) * len(values)
     )
     leaves = value_commitments(name, values)
+    root = len(leaves) > commitments.MERKLE_ABOVE
     return SheetSpec(
         name=name,
         field=kind.field,

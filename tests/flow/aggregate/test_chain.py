@@ -40,6 +40,14 @@ def test_an_older_database_is_recognised(world: World) -> None:
     assert world.micro(fresh)["answers"] == (350_000, 0)
 
 
+def test_another_spelling_does_not_get_around_the_comparison(world: World) -> None:
+    world.opened(world.flow())
+    world.report.chains[COMPANY] = ["f" * 64]
+    with pytest.raises(Problem, match="older copy was restored"):
+        world.flow().propose(make_proposal("summer-2026", company=f" {COMPANY.upper()}"))
+    assert world.micro(world.flow())["answers"] == (350_000, 0)
+
+
 def test_a_report_that_is_behind_or_level_is_fine(world: World) -> None:
     flow = world.flow()
     first, second = world.closed(flow), world.closed(flow, make_proposal("summer-2026"))

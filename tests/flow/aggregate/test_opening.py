@@ -22,6 +22,7 @@ from tests.flow.aggregate.factories import (
     NOW,
     SMALL,
     make_groups,
+    make_large_proposal,
     make_manifest,
     make_proposal,
     make_upload,
@@ -319,13 +320,13 @@ def test_a_manifest_of_another_signer_is_refused(world: World) -> None:
 
 def test_commitments_under_a_root_are_checked(world: World) -> None:
     flow = world.flow()
-    proposal = make_proposal()
-    manifest = make_manifest(proposal, flow.propose(proposal).opening_keys, root=True)
+    proposal = make_large_proposal()
+    manifest = make_manifest(proposal, flow.propose(proposal).opening_keys)
     upload = make_upload(manifest)
     leaves = upload.commitments[GROUP_SHEET]
     for wrong in (
         {},
-        {GROUP_SHEET: leaves},
+        {FLAG_SHEET: leaves},
         upload.commitments | {GROUP_SHEET: leaves[::-1]},
         upload.commitments | {GROUP_SHEET: leaves[:1]},
         upload.commitments | {GROUP_SHEET: ("short", *leaves[1:])},

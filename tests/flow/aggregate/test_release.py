@@ -12,6 +12,7 @@ from tests.flow.aggregate.factories import (
     IDENTITIES,
     issuer_key,
     make_frame,
+    make_large_proposal,
     make_proposal,
     value_secret,
 )
@@ -141,6 +142,6 @@ def test_an_empty_box_is_released_without_numbers(world: World) -> None:
 
 def test_sheets_with_a_published_root_are_counted(world: World) -> None:
     flow = world.flow()
-    manifest = world.closed(flow, root=True)
+    manifest = world.closed(flow, make_large_proposal())
     flow.release(manifest.cycle)
     assert world.release(manifest.cycle).sheets[GROUP_SHEET].rejected == {}

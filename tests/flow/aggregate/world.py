@@ -146,12 +146,10 @@ class World:
         """Return the public reads."""
         return Published(self.parts().store)
 
-    def opened(
-        self, flow: Flow, proposal: Proposal | None = None, *, root: bool = False, **changes: Any
-    ) -> Manifest:
+    def opened(self, flow: Flow, proposal: Proposal | None = None, **changes: Any) -> Manifest:
         """Take a cycle to its accepted manifest."""
         proposal = proposal or make_proposal()
-        manifest = make_manifest(proposal, flow.propose(proposal).opening_keys, root=root)
+        manifest = make_manifest(proposal, flow.propose(proposal).opening_keys)
         manifest = manifest.model_copy(update=changes)
         flow.accept_manifest(proposal.cycle, make_upload(manifest))
         return manifest

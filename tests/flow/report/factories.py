@@ -39,7 +39,10 @@ ATTAINMENT = Bands(
     labels=("under 70 %", "70 to 100 %", "100 to 120 %", "120 % and more"),
 )
 ACTIVITY = Bands(
-    edges=(), scores=(-1.0, 0.0, 1.0), merged_into=(0, 1, 2), labels=("lower", "middle", "upper")
+    edges=(1 / 3, 2 / 3),
+    scores=(-1.0, 0.0, 1.0),
+    merged_into=(0, 1, 2),
+    labels=("lower", "middle", "upper"),
 )
 HIT = Bands(edges=(1.0,), scores=(0.0, 1.0), merged_into=(0, 1), labels=("missed", "hit"))
 CONTEXT_INVITED = {"attainment": (150, 70, 60, 120), "activity": (134, 133, 133), "hit": (220, 180)}
@@ -90,7 +93,10 @@ def make_manifest(*, plan: Plan | None = None, **changes: Any) -> Manifest:
         "groups": make_groups(),
         "bands": {"attainment": ATTAINMENT, "activity": ACTIVITY, "hit": HIT},
         "suite": 1,
-        "sheets": tuple(make_sheet(table, index) for index, table in enumerate(plan.tables)),
+        "sheets": tuple(
+            make_sheet(table, index, frame=changes.get("frame", 400))
+            for index, table in enumerate(plan.tables)
+        ),
         "plan": plan,
         "delivery": "file",
         "scripts": {},
@@ -129,10 +135,18 @@ def make_groups() -> tuple[Group, ...]:
     )
 
 
-def make_sheet(table: PlanTable, index: int) -> SheetSpec:
+def context_invited(context: str, frame: int) -> tuple[int, ...]:
+    """Return how many share each value: everybody has a group, and all of the frame have their results."""
+    if context == "group":
+        return tuple(GROUPS.values())
+    first, *others = (count * frame // 400 for count in CONTEXT_INVITED[context])
+    return (frame - sum(others), *others) if context != "activity" else (first, *others)
+
+
+def make_sheet(table: PlanTable, index: int, *, frame: int) -> SheetSpec:
     """Return one sheet's entry, with keys that are well-formed and open nothing."""
     kind = CATALOGUE[table.sheet]
-    invited = tuple(GROUPS.values()) if kind.context == "group" else CONTEXT_INVITED[kind.context]
+    invited = context_invited(kind.context, frame)
     modulus = int.from_bytes(b"".join(sha256(bytes([index, part])) for part in range(8)), "big")
     key = rsa.RSAPublicNumbers(65537, modulus | 1 << 2047 | 1).public_key()
     point = ec.derive_private_key(index + 1, ec.SECP256R1()).public_key()

@@ -84,6 +84,14 @@ def test_nobody_closes_before_the_promised_time(ring: Ring) -> None:
     assert in_time.json()["state"] == "closed"
 
 
+def test_a_late_close_is_dated_at_the_latest_close(ring: Ring) -> None:
+    cycle, _ = ring.opened()
+    ring.now[0] = NOW + timedelta(days=30)
+    ring.client.post(f"/hr/cycles/{cycle}/close", headers=ring.hr)
+    ring.now[0] = NOW
+    assert stored_frame(ring, cycle).closed == options().latest_close
+
+
 def test_two_closes_at_once_count_once(ring: Ring) -> None:
     cycle, codes = ring.opened()
     for code in codes[:12]:

@@ -99,10 +99,9 @@ def made_manifest(
     k: int = 10,
     merged: bool = False,
     linked: bool = False,
-    root: bool = False,
     elsewhere: int = 0,
 ) -> manifest.Manifest:
-    """Return a manifest that passes every public check; ``elsewhere`` reps are in no reporting group."""
+    """Return a manifest that passes every public check, unless reps are ``elsewhere``: in no group."""
     tree = [
         manifest.Group(id=f"g{i}", parent="all", name=f"G{i}", level="group", invited=n)
         for i, n in enumerate(groups)
@@ -138,9 +137,7 @@ def made_manifest(
             "groups": [group.model_dump() for group in (company, *tree)],
             "bands": {context: one.model_dump() for context, one in bands.items()},
             "suite": 1,
-            "sheets": [
-                made_sheet(sheet_name, groups, invited, bands, root=root) for sheet_name in made.sheets
-            ],
+            "sheets": [made_sheet(sheet_name, groups, invited, bands) for sheet_name in made.sheets],
             "plan": made.model_dump(),
             "delivery": "file",
             "scripts": {},
@@ -150,17 +147,23 @@ def made_manifest(
             "rehearsal": True,
         }
     )
-    return manifest.parse(document.model_dump(mode="json"))
+    return document if elsewhere else manifest.parse(document.model_dump(mode="json"))
+
+
+def shares(total: int, parts: int) -> tuple[int, ...]:
+    """Return ``total`` reps in nearly equal parts."""
+    return tuple(total // parts + (part < total % parts) for part in range(parts))
 
 
 def made_sheet(
-    name: str, groups: Sequence[int], invited: int, bands: dict[str, manifest.Bands], *, root: bool
+    name: str, groups: Sequence[int], invited: int, bands: dict[str, manifest.Bands]
 ) -> dict[str, object]:
-    """Return one sheet of a manifest."""
+    """Return one sheet of a manifest; with many groups it publishes the root of its commitments."""
     kind = plan.CATALOGUE[name]
     by_group = kind.context == "group"
     values = tuple(range(len(groups))) if by_group else bands[kind.context].live
     listed = made_commitments(name, values)
+    root = len(listed) > commitments.MERKLE_ABOVE
     return {
         "name": name,
         "field": kind.field,
@@ -168,7 +171,7 @@ def made_sheet(
         "context": kind.context,
         "columns": len(groups) if by_group else plan.CONTEXT_WIDTH[kind.context],
         "values": values,
-        "invited": tuple(groups) if by_group else (invited // len(values),) * len(values),
+        "invited": tuple(groups) if by_group else shares(invited, len(values)),
         "commitments": None if root else tuple(b64(one) for one in listed),
         "commitment_root": b64(commitments.merkle_root(listed)) if root else None,
         "issuer_key": b64(token.encode_key(issuer_key(name).public_key())),

@@ -39,7 +39,6 @@ FORM: dict[str, Change] = {
     "mode": lambda d: d.update(mode="open"),
     "short commitment": lambda d: sheet(d, 2, commitments=[b64(bytes(32)), b64(bytes(31))]),
     "padded commitment": lambda d: sheet(d, 2, commitments=[b64(bytes(32)), b64(b"\x01" * 32) + "="]),
-    "short root": lambda d: sheet(d, 2, commitments=None, commitment_root=b64(bytes(31))),
     "issuer key is none": lambda d: sheet(d, 0, issuer_key=b64(bytes(300))),
     "issuer key with a tail": lambda d: sheet(
         d, 0, issuer_key=b64(unb64(d["sheets"][0]["issuer_key"]) + b"x")
@@ -52,6 +51,8 @@ FORM: dict[str, Change] = {
     "another mechanism": lambda d: d["plan"]["tables"][0].update(mechanism="none"),
     "delta as text": lambda d: d["plan"].update(coin_delta="1e-6"),
 }
+BELOW = "groups right below the company"
+WIDTH_3 = {"scores": [-1.0, 0.0, 1.0], "merged_into": [0, 1, 2], "labels": ["a", "b", "c"]}
 RULES: dict[str, tuple[str, Change]] = {
     "instrument hash": ("instrument hash", lambda d: d.update(instrument_hash="0" * 64)),
     "other wording under the same hash": (
@@ -146,16 +147,91 @@ RULES: dict[str, tuple[str, Change]] = {
     "no group": ("company first", lambda d: d.update(groups=[])),
     "company is not first": ("company first", lambda d: d["groups"].reverse()),
     "company below itself": ("company on top", lambda d: d["groups"][0].update(parent="company")),
+    "company with fewer than invited": (
+        "the company holds all invited",
+        lambda d: d["groups"][0].update(invited=129),
+    ),
     "group twice": ("group ids", lambda d: d["groups"][2].update(id="north")),
-    "parent is none": ("parents exist", lambda d: d["groups"][1].update(parent=None)),
-    "no such parent": ("parents exist", lambda d: d["groups"][1].update(parent="west")),
-    "parent is itself": ("parents exist", lambda d: d["groups"][1].update(parent="north")),
-    "parent comes later": ("parents exist", lambda d: d["groups"][1].update(parent="south")),
+    "second company": ("one company", lambda d: d["groups"][2].update(level="company")),
+    "parent is none": (BELOW, lambda d: d["groups"][1].update(parent=None)),
+    "no such parent": (BELOW, lambda d: d["groups"][1].update(parent="west")),
+    "parent is itself": (BELOW, lambda d: d["groups"][1].update(parent="north")),
+    "group below a group": (BELOW, lambda d: d["groups"][2].update(parent="north")),
+    "invited in no group": ("groups hold all invited", lambda d: group_of(d, 1, invited=69)),
+    "invited in two groups": ("groups hold all invited", lambda d: group_of(d, 1, invited=71)),
+    "attainment of more than the frame": (
+        "everybody with results has a value of attainment",
+        lambda d: sheet(d, 0, invited=[40, 45, 36]),
+    ),
+    "attainment of fewer than the frame": (
+        "everybody with results has a value of attainment",
+        lambda d: sheet(d, 0, invited=[40, 45, 34]),
+    ),
+    "hit of fewer than the frame": (
+        "everybody with results has a value of hit",
+        lambda d: sheet(d, 2, invited=[70, 49]),
+    ),
+    "frame without a value": (
+        "everybody with results has a value of attainment",
+        lambda d: d.update(frame=121),
+    ),
+    "another count on another sheet of attainment": (
+        "all sheets of a context have the same counts",
+        lambda d: second_sheet(d, invited=[45, 40, 35]),
+    ),
+    "edge too few": (
+        "one edge between two bands",
+        lambda d: d["bands"]["attainment"].update(edges=[0.7, 1.0]),
+    ),
+    "edge too many": ("one edge between two bands", lambda d: d["bands"]["hit"].update(edges=[0.9, 1.0])),
+    "edges fall": ("edges rise", lambda d: d["bands"]["attainment"].update(edges=[0.7, 1.2, 1.0])),
+    "edge twice": ("edges rise", lambda d: d["bands"]["attainment"].update(edges=[0.7, 0.7, 1.2])),
+    "bands merged across a third": (
+        "bands merge with their neighbours",
+        lambda d: merge(d, [0, 1, 0, 3], [0, 1, 3]),
+    ),
+    "bands merged crosswise": (
+        "bands merge with their neighbours",
+        lambda d: merge(d, [3, 1, 1, 3], [1, 3]),
+    ),
+    "bands of a record without a sheet": (
+        "one edge between two bands",
+        lambda d: d["bands"].update(activity=d["bands"]["attainment"] | WIDTH_3),
+    ),
+    "root of few commitments": (
+        "a list of few commitments, the root of many",
+        lambda d: sheet(d, 2, commitments=None, commitment_root=b64(bytes(32))),
+    ),
+    "another mechanism version": (
+        "mechanism version",
+        lambda d: d["plan"].update(mechanism_version="discrete-laplace/opendp-0.17.0/1"),
+    ),
 }
 
 
 def sheet(document: Document, at: int, **changes: Any) -> None:
     document["sheets"][at].update(changes)
+
+
+def group_of(document: Document, at: int, *, invited: int) -> None:
+    """Change a reporting group in the tree and in its sheet."""
+    document["groups"][at + 1]["invited"] = document["sheets"][1]["invited"][at] = invited
+
+
+def second_sheet(document: Document, **changes: Any) -> None:
+    """Add a second sheet by attainment to the plan and the manifest."""
+    name = "capability-result"
+    made = document["sheets"][0] | {"name": name, "field": "capability_band"} | keys_of(7) | changes
+    document["sheets"].append(made)
+    document["plan"]["tables"].append(document["plan"]["tables"][0] | {"sheet": name, "table": "D"})
+
+
+def keys_of(number: int) -> dict[str, str]:
+    """Return keys that no other sheet has."""
+    return {
+        "issuer_key": b64(ref.spki(ref.made_up_modulus(f"modulus {number}"), 65537)),
+        "opening_key": b64(ref.point(ref.private_key(f"key {number}"))),
+    }
 
 
 def rename(document: Document, at: int, name: str) -> None:
@@ -175,6 +251,30 @@ def merge(document: Document, merged_into: list[int], values: list[int]) -> None
 
 def test_the_sample_manifest_keeps_all_rules() -> None:
     assert manifest.parse(manifest_document()) == sample_manifest()
+
+
+def test_two_sheets_of_one_context_may_stand_beside_each_other() -> None:
+    document = manifest_document()
+    second_sheet(document)
+    assert len(manifest.parse(document).sheets) == 4
+
+
+@pytest.mark.parametrize("merged", [[0, 0, 0, 0], [3, 3, 3, 3], [1, 1, 2, 2], [0, 2, 2, 3], [0, 1, 3, 3]])
+def test_neighbouring_bands_may_merge_into_any_of_them(merged: list[int]) -> None:
+    document = manifest_document()
+    merge(document, merged, sorted(set(merged)))
+    live = len(set(merged))
+    sheet(document, 0, invited=[120 // live] * live)
+    assert manifest.parse(document).bands["attainment"].live == tuple(sorted(set(merged)))
+
+
+def test_a_manifest_says_whether_it_is_a_rehearsal() -> None:
+    document = manifest_document()
+    before = manifest.parse(document).hash()
+    assert manifest.parse(document | {"rehearsal": True}).hash() != before
+    del document["rehearsal"]
+    with pytest.raises(InvalidManifest):
+        manifest.parse(document)
 
 
 @pytest.mark.parametrize("form", FORM)
@@ -263,6 +363,9 @@ def test_above_two_hundred_values_a_root_stands_for_the_list() -> None:
     made = sheet_spec("support-group") | {"columns": 201, "values": list(range(201)), "invited": [10] * 201}
     document["sheets"][1] = made | {"commitments": None, "commitment_root": b64(bytes(32))}
     assert manifest.parse(document).sheets[1].commitment_root == b64(bytes(32))
+    document["sheets"][1]["commitment_root"] = b64(bytes(31))
+    with pytest.raises(InvalidManifest, match="expected form"):
+        manifest.parse(document)
     document["sheets"][1] = made | {"commitments": [b64(ref.made_up(f"value {i}")) for i in range(201)]}
-    with pytest.raises(InvalidManifest, match="one commitment per value"):
+    with pytest.raises(InvalidManifest, match="a list of few commitments, the root of many"):
         manifest.parse(document)

@@ -190,6 +190,13 @@ def test_receipts_and_their_list() -> None:
         lines.append((receipt, vector["outcome"]))
     assert receipts.list_root(lines).hex() == given["list_root"]
     assert receipts.list_root([]).hex() == given["empty_root"]
+    for buckets in given["buckets"]:
+        digits, roots = buckets["digits"], [h(root) for root in buckets["bucket_roots"]]
+        root = receipts.list_root(lines, digits)
+        assert root.hex() == buckets["list_root"]
+        for prefix in receipts.prefixes(digits):
+            inside = [line for line in lines if line[0].hex().startswith(prefix)]
+            receipts.check_bucket(inside, prefix=prefix, bucket_roots=roots, root=root)
 
 
 @pytest.mark.parametrize("vector", each("scoring"))

@@ -14,10 +14,18 @@ from services.protocol.encoding import b64, canonical, sha256, unb64
 from services.rehearsal.phone import CycleView, Line, Phone, PinnedKeys, fetch_manifest
 
 SURVEY, AGGREGATE, CYCLE, CODE = "https://survey.test", "https://aggregate.test", "spring-24", "code-of-rep-1"
-GROUPS = ("North", "South", "West")
+GROUPS = tuple(f"Group {i}" for i in range(commitments.MERKLE_ABOVE + 1))
+"""So many that the manifest publishes only the root of their commitments."""
 CONTEXTS = ("attainment", "activity", "group", "hit")
-PLAN = plan.make_plan("balanced", frame=300, contexts=CONTEXTS)
-LIVE = {"attainment": (0, 1, 3), "activity": (0, 1, 2), "hit": (0, 1), "group": (0, 1, 2)}
+PLAN = plan.make_plan("balanced", frame=1800, contexts=CONTEXTS)
+LIVE = {
+    "attainment": (0, 1, 3),
+    "activity": (0, 1, 2),
+    "hit": (0, 1),
+    "group": tuple(range(len(GROUPS))),
+}
+INVITED = {"attainment": 600, "activity": 500, "hit": 900, "group": 10}
+"""How many share each value: everybody has a group, 1,800 of 2,010 have results, 1,500 have activity."""
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -53,9 +61,10 @@ def leaves(name: str) -> list[bytes]:
     ]
 
 
-def make_spec(name: str, *, root: bool) -> manifest.SheetSpec:
+def make_spec(name: str) -> manifest.SheetSpec:
     """Return one sheet of the manifest, with its commitments or with their root only."""
     kind, hidden = plan.CATALOGUE[name], leaves(name)
+    root = len(hidden) > commitments.MERKLE_ABOVE
     point = opening_key(name).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return manifest.SheetSpec(
         name=name,
@@ -64,7 +73,7 @@ def make_spec(name: str, *, root: bool) -> manifest.SheetSpec:
         context=kind.context,
         columns=plan.CONTEXT_WIDTH.get(kind.context, len(GROUPS)),
         values=LIVE[kind.context],
-        invited=(100,) * len(LIVE[kind.context]),
+        invited=(INVITED[kind.context],) * len(LIVE[kind.context]),
         commitments=None if root else tuple(b64(leaf) for leaf in hidden),
         commitment_root=b64(commitments.merkle_root(hidden)) if root else None,
         issuer_key=b64(token.encode_key(issuer_key(name).public_key())),
@@ -101,12 +110,12 @@ def make_bands(merged_into: tuple[int, ...]) -> manifest.Bands:
 
 
 def make_manifest(**changes: Any) -> manifest.Manifest:
-    """Return a manifest of 300 invited in three groups; ``support-group`` publishes a root only."""
+    """Return a manifest of 2,010 invited in 201 groups; ``support-group`` publishes a root only."""
     instrument = make_instrument()
-    groups = [manifest.Group(id="all", parent=None, name="All", level="company", invited=300)]
+    groups = [manifest.Group(id="all", parent=None, name="All", level="company", invited=2010)]
     groups += [
-        manifest.Group(id=name.lower(), parent="all", name=name, level="group", invited=100)
-        for name in GROUPS
+        manifest.Group(id=f"g{i}", parent="all", name=name, level="group", invited=10)
+        for i, name in enumerate(GROUPS)
     ]
     fields: dict[str, Any] = {
         "cycle": CYCLE,
@@ -121,8 +130,8 @@ def make_manifest(**changes: Any) -> manifest.Manifest:
         "latest_close": "2026-01-22T00:00:00Z",
         "outcome_date": None,
         "k": 10,
-        "invited": 300,
-        "frame": 300,
+        "invited": 2010,
+        "frame": 1800,
         "groups": tuple(groups),
         "bands": {
             "attainment": make_bands((0, 1, 1, 3)),
@@ -130,7 +139,7 @@ def make_manifest(**changes: Any) -> manifest.Manifest:
             "hit": make_bands((0, 1)),
         },
         "suite": 1,
-        "sheets": tuple(make_spec(name, root=name == plan.SUPPORT_GROUP) for name in PLAN.sheets),
+        "sheets": tuple(make_spec(name) for name in PLAN.sheets),
         "plan": PLAN,
         "delivery": "file",
         "scripts": {},
@@ -252,7 +261,7 @@ class FakeServices:
 
     def store(self, data: bytes) -> tuple[int, dict[str, Any]]:
         """Check an envelope and keep the newest under each nonce."""
-        parsed = envelope.parse(data, length=self.manifest.envelope_length, suite=1)
+        parsed = self.parsed(data)
         name = self.sheet_of(parsed)
         challenge = token.challenge(self.manifest.hash(), name)
         nonce = token.verify(parsed.token, spki=self.manifest.sheet(name).spki, challenge=challenge)
@@ -265,6 +274,10 @@ class FakeServices:
         signature = self.keys["survey"].sign(signed.message("receipt", digest))
         return 200 if stored == data else 201, {"hash": digest.hex(), "signature": b64(signature)}
 
+    def parsed(self, data: bytes) -> envelope.Envelope:
+        """Return the fields of an envelope of the cycle."""
+        return envelope.parse(data, length=self.manifest.envelope_length, suite=1)
+
     def sheet_of(self, parsed: envelope.Envelope) -> str:
         """Return the sheet whose issuer key the token names."""
         named = token.parse(parsed.token).key_id
@@ -274,7 +287,7 @@ class FakeServices:
         """Return kind and content of every stored sheet, as aggregate would read it."""
         opened = {}
         for data in self.box.values():
-            parsed = envelope.parse(data, length=self.manifest.envelope_length, suite=1)
+            parsed = self.parsed(data)
             name = self.sheet_of(parsed)
             info = envelope.info(1, self.manifest.hash(), name, envelope.nonce(parsed.public_key))
             plaintext = envelope.SUITES[1].decrypt(parsed.sealed, opening_key(name), info)

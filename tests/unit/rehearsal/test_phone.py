@@ -440,7 +440,67 @@ def test_a_value_that_is_not_certified_stops_the_phone(change: Change) -> None:
     asyncio.run(journey())
 
 
-@pytest.mark.parametrize("group", range(len(GROUPS)))
+def of_results(context: str) -> list[str]:
+    return [name for name in PLAN.sheets if plan.CATALOGUE[name].context == context]
+
+
+async def refused_session(fake: FakeServices, words: str) -> None:
+    phone = await fake.phone()
+    with pytest.raises(Refused, match=words):
+        await phone.take_part(RESPONSE)
+    assert fake.sent("tokens") == []
+    assert fake.box == {}
+
+
+def test_a_value_that_everybody_has_can_not_be_withheld() -> None:
+    fake = FakeServices()
+    fake.values[plan.SUPPORT_GROUP] = None
+    asyncio.run(refused_session(fake, "withheld a value that everybody has"))
+
+
+def test_nobody_lacks_results_where_everybody_has_them() -> None:
+    everybody = make_manifest(
+        frame=2010,
+        sheets=tuple(
+            spec.model_copy(update={"invited": shares})
+            if (shares := {"attainment": (670,) * 3, "hit": (1005,) * 2}.get(spec.context))
+            else spec
+            for spec in make_manifest().sheets
+        ),
+    )
+    for context in ("attainment", "hit"):
+        fake = FakeServices(everybody)
+        fake.values.update(dict.fromkeys(of_results(context)))
+        asyncio.run(refused_session(fake, "withheld a value that everybody has"))
+
+
+@pytest.mark.parametrize("value", [None, 0])
+@pytest.mark.parametrize("name", [plan.SUPPORT_RESULT, plan.MOTIVATION_RESULT])
+def test_one_record_has_one_value_on_all_its_sheets(name: str, value: int | None) -> None:
+    fake = FakeServices()
+    fake.values[name] = value
+    asyncio.run(refused_session(fake, "two values of one record"))
+
+
+@pytest.mark.parametrize("context", ["attainment", "hit"])
+def test_who_has_results_has_both_values_of_them(context: str) -> None:
+    fake = FakeServices()
+    fake.values.update(dict.fromkeys(of_results(context)))
+    asyncio.run(refused_session(fake, "withheld a value that everybody with results has"))
+
+
+def test_a_rep_without_results_sends_blanks_for_all_of_them() -> None:
+    async def journey() -> FakeServices:
+        fake = FakeServices()
+        fake.values.update(dict.fromkeys([*of_results("attainment"), *of_results("hit")]))
+        await (await fake.phone()).take_part(RESPONSE)
+        return fake
+
+    said = {name for name, field in contents(asyncio.run(journey())).items() if field != MISSING}
+    assert said == {plan.SUPPORT_ACTIVITY, plan.SUPPORT_GROUP}
+
+
+@pytest.mark.parametrize("group", [0, 1, 100, len(GROUPS) - 1])
 def test_every_certified_value_is_accepted(group: int) -> None:
     async def journey() -> FakeServices:
         fake = FakeServices()
