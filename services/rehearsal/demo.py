@@ -39,7 +39,7 @@ def run_demo(
         teller.step("Making up a company")
         workforce = make_workforce(reps=reps, world=world, seed=seed, response=options.response)
         teller.step("Starting survey, aggregate and report")
-    with running_stage(folder) as stage:
+    with running_stage(folder, usual_ports=stay is not None) as stage:
         with telling(progress) as teller:
             outcome, spare = _two_cycles(stage, workforce, options, teller)
         files = files_of(outcome)

@@ -53,7 +53,7 @@ class LinkReply(Part):
 
 
 class OpenReply(Part):
-    """An opened cycle: the fingerprint that goes into every invitation, and the links, given out once."""
+    """An opened cycle: the fingerprint that goes into every invitation, and the links."""
 
     fingerprint: str
     links: tuple[LinkReply, ...]
@@ -121,7 +121,7 @@ def hr_routes(opening: OpeningFlow, closing: ClosingFlow, key: str) -> APIRouter
 
     @router.post("/cycles/{cycle}/open")
     def open_cycle(cycle: str) -> OpenReply:
-        """Open a cycle and hand out the personal links, once."""
+        """Open a cycle and hand out the personal links; new ones if it is open and nobody has taken part."""
         opened = opening.open(cycle)
         links = tuple(LinkReply(**vars(link)) for link in opened.links)
         return OpenReply(fingerprint=opened.fingerprint, links=links)
