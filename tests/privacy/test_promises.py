@@ -16,6 +16,7 @@ from pathlib import Path
 import gmpy2
 import pytest
 
+from services.aggregate.store import AlreadyRecorded
 from services.kit.database import Database
 from services.protocol.problems import Problem
 from services.rehearsal.blinding import PublicKey
@@ -28,6 +29,8 @@ from services.survey.store import Store
 from services.survey.tables import Cycle
 from tests.architecture.source import SERVICES, place, python_files, tree
 from tests.e2e.stages import PROC, alive, end_worker
+from tests.flow.aggregate.factories import make_manifest, make_proposal, make_upload
+from tests.flow.aggregate.world import World
 from tests.flow.survey.phones import hand_of
 from tests.flow.survey.ring import WORKFORCE, Ring, options, running_ring
 from tests.privacy.test_linkage import first_place
@@ -191,6 +194,22 @@ def test_a_worker_that_may_hold_a_key_ends_with_its_service() -> None:
     for pid in workers:
         end_worker(pid)
     assert left == []
+
+
+# P6: one manifest, also for two calls at one moment
+
+
+def test_of_two_manifests_that_were_both_checked_the_first_stands(tmp_path: Path) -> None:
+    world = World(tmp_path / "aggregate")
+    proposal = make_proposal()
+    first = make_manifest(proposal, world.flow().propose(proposal).opening_keys)
+    later = first.model_copy(update={"title": "Another title"})
+    store = world.parts().store
+    store.accept_manifest(proposal.cycle, make_upload(first).signed, {})
+    with pytest.raises(AlreadyRecorded):
+        store.accept_manifest(proposal.cycle, make_upload(later).signed, {})
+    assert store.cycle(proposal.cycle).manifest == make_upload(first).signed
+    world.stop()
 
 
 # P7: nothing that can be foretold decides what is shown
