@@ -137,7 +137,10 @@ class SafeEdge:
 def _host_of(scope: Scope) -> str:
     """Return the name in the Host header, without its port."""
     given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    return (urlsplit(f"//{given[0]}").hostname or "") if len(given) == 1 else ""
+    try:
+        return (urlsplit(f"//{given[0]}").hostname or "") if len(given) == 1 else ""
+    except ValueError:
+        return ""
 
 
 class _Answer:

@@ -123,8 +123,9 @@ def test_hr_is_asked_for_the_key_before_its_files_are_read(ring: Ring) -> None:
 
 def test_a_foreign_host_name_gets_nothing(ring: Ring) -> None:
     cycle, _ = ring.opened()
-    answer = ring.client.get(f"/api/cycles/{cycle}/manifest", headers={"host": "evil.example"})
-    assert (answer.status_code, answer.json()["type"]) == (421, "urn:fairpatch:problem:host")
+    for name in ("evil.example", "[", "survey.evil.example", "survey@evil.example"):
+        answer = ring.client.get(f"/api/cycles/{cycle}/manifest", headers={"host": name})
+        assert (answer.status_code, answer.json()["type"]) == (421, "urn:fairpatch:problem:host")
     assert ring.client.get("/healthz", headers={"host": "survey:8141"}).status_code == 200
 
 
