@@ -1,4 +1,4 @@
-"""The command line: ``fairpatch init | serve | demo | rehearse | plan | simulate``."""
+"""The command line: ``fairpatch init | serve | demo | rehearse | plan | simulate``, and the operator's."""
 
 import signal
 import sys
@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.operation.commands import COMMANDS
 from services.protocol.manifest import written
 from services.protocol.problems import Problem
 from services.survey.core.csvfile import InputError
@@ -167,6 +168,10 @@ def simulate(
     from services.rehearsal.rehearse import run_simulation
 
     run_simulation(links=_read(links), answers=_read(answers))
+
+
+for command in COMMANDS:
+    app.command()(command)
 
 
 def main() -> None:

@@ -121,6 +121,8 @@ def check_frame(signed: SignedDocument, manifest: Manifest, survey_key: bytes, n
         raise Problem("conflict", "The frame does not count the sheets of the plan.")
     for counts in frame.sheets.values():
         hold_if(counts.issued > manifest.invited, "More passes were issued than reps invited.")
+        lost_count = frame.restored and counts.issued < manifest.invited
+        hold_if(lost_count, "Survey was restored and can't know of fewer passes than reps invited.")
     _check_close(frame, manifest, now)
     try:
         check_records(frame.records, manifest)
@@ -148,8 +150,8 @@ def _check_close(frame: Frame, manifest: Manifest, now: datetime) -> None:
 def check_tally(tally: Tally, counts: SheetCounts) -> None:
     """Hold a release whose sheets are not those the frame announces, or more than passes were issued.
 
-    The frame has no more passes than reps were invited. A survey that was restored and has lost count of
-    its passes would be held here; what it may do then belongs to restoring.
+    The frame has no more passes than reps were invited; a survey that was restored has lost count of its
+    passes, and its frame says as many (decision record 0019).
     """
     hold_if(tally.received != counts.received, "A box does not hold what survey's frame says.")
     hold_if(

@@ -10,6 +10,7 @@ from typing import Protocol
 from services.aggregate.accounts import Line
 from services.aggregate.checks import check_frame, check_tally, rules
 from services.aggregate.core.publish import Laplace, draw
+from services.aggregate.core.receiptlist import root
 from services.aggregate.core.tally import Tally
 from services.aggregate.keyring import KeyLost, Keyring
 from services.aggregate.store import AlreadyRecorded, Cycle, Finished
@@ -21,7 +22,7 @@ from services.protocol.frame import Frame
 from services.protocol.manifest import Manifest
 from services.protocol.messages import LedgerAccount
 from services.protocol.problems import Problem
-from services.protocol.receipts import list_digits, list_root
+from services.protocol.receipts import list_digits
 from services.protocol.release import GroupState, LedgerLine, NoisyTable, Release, SheetTotals
 from services.protocol.signed import SignedDocument
 
@@ -177,6 +178,7 @@ class Closing:
             previous=release.previous,
             document=signed.model_dump_json(),
             receipts={name: tally.outcomes for name, tally in exact_tallies.items()},
+            digits=digits_of(release.frame),
         )
         try:
             self._store.publish(finished)
@@ -200,12 +202,16 @@ class Progress:
 
 def totals(exact_tally: Tally, frame: Frame, sheet: str) -> SheetTotals:
     """Return one sheet's exact totals as they are published."""
-    digits = list_digits(counts.received for counts in frame.sheets.values())
     return SheetTotals(
         issued=frame.sheets[sheet].issued,
         received=exact_tally.received,
         counted=exact_tally.counted,
         withdrawn=exact_tally.withdrawn,
         rejected=exact_tally.rejected,
-        receipts_root=list_root(exact_tally.outcomes, digits).hex(),
+        receipts_root=root(exact_tally.outcomes, digits_of(frame)).hex(),
     )
+
+
+def digits_of(frame: Frame) -> int:
+    """Return how many hex digits name a bucket in the lists of a cycle whose boxes are as announced."""
+    return list_digits(counts.received for counts in frame.sheets.values())

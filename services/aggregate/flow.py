@@ -53,8 +53,14 @@ class FlowStore(ClosingStore, Protocol):
     ) -> None:
         """Record the one manifest of an open cycle."""
 
-    def void(self, cycle_id: str, reason: str) -> None:
-        """Give the reserved budget of an open cycle back."""
+    def void(self, cycle_id: str, reason: str, day: str) -> None:
+        """Give the reserved budget of an open cycle back, and note why."""
+
+    def note(self, action: str, cycle: str | None, reason: str | None, day: str) -> None:
+        """Record what an operator did."""
+
+    def send_again(self, company: str, head: str | None) -> int:
+        """Have all releases behind ``head`` delivered anew."""
 
     def companies(self) -> set[str]:
         """Return the companies with cycles."""
@@ -172,10 +178,18 @@ class Flow:
         )
 
     def void(self, cycle_id: str, reason: str) -> ReleaseState:
-        """Give up a cycle that was not released: its budget returns, its sheets can't be opened any more."""
+        """Give up a cycle that was not released: its budget returns, its sheets can't be opened any more.
+
+        Of a cycle that a restored ledger doesn't know, keys may be left; they are destroyed as well.
+        """
+        day = self._clock().date().isoformat()
+        with self._proposing:
+            if self._store.cycle(cycle_id) is None and cycle_id in self._keyring.cycles():
+                self._store.note("keys destroyed", cycle_id, reason, day)
+                self._destruction.attempt(cycle_id)
         if self._known(cycle_id).state != "void":
             try:
-                self._store.void(cycle_id, reason)
+                self._store.void(cycle_id, reason, day)
             except AlreadyRecorded:
                 raise Problem("cycle-state", "A released cycle can't be made void.") from None
         self._destruction.attempt(cycle_id)
@@ -198,6 +212,10 @@ class Flow:
         for company in sorted({*newcomers, *self._store.companies()} - self._compared):
             self._compare_chain(company)
         self._all_compared = True
+
+    def keys_left(self) -> int:
+        """Return how many cycles are over and still have opening keys."""
+        return self._destruction.left
 
     def unready(self) -> list[str]:
         """Name what has to happen before budget may be spent, or a promise is kept."""
@@ -251,6 +269,8 @@ class Flow:
                 "Report holds a newer release than this database: an older copy was restored. "
                 "Nothing is reserved or released until the newer one is back.",
             )
+        if behind := self._store.send_again(company, head):
+            log.info("report is behind, releases are delivered again", releases=behind)
         self._compared.add(company)
 
     def _release(self, cycle_id: str) -> None:

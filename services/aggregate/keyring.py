@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import TypeAdapter, ValidationError
 
 from services.kit.http import log_fault
-from services.kit.keys import destroy_secret, write_secret
+from services.kit.keys import destroy_secret, settle, write_secret
 from services.protocol.manifest import Identifier
 
 SCALAR_BYTES = 32
@@ -45,6 +45,8 @@ class Keyring:
                 scalar = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
                 write_secret(path, scalar.to_bytes(SCALAR_BYTES, "big"))
             points[sheet] = public_point(path.read_bytes())
+        # Also what a broken attempt left: nobody knows how far that got.
+        settle(self._folder / cycle, self._folder.parent)
         return points
 
     def read(self, cycle: str, sheet: str) -> bytes:
@@ -92,6 +94,7 @@ class Destruction:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
         self._left: set[str] = set()
+        self._lost: set[str] = set()
         self._strange = 0
 
     def attempt(self, cycle: str) -> None:
@@ -103,6 +106,7 @@ class Destruction:
             self._left.add(cycle)
         else:
             self._left.discard(cycle)
+        self._lost.discard(cycle)
 
     def sweep(self, states: Mapping[str, str]) -> None:
         """Destroy the keys of all cycles that are over by ``states``, which has every known cycle.
@@ -118,6 +122,12 @@ class Destruction:
         # Beside other cycles, keys of unknown ones are what a broken proposal leaves and stop nothing. A
         # database without any cycle beside keys looks like the wrong database.
         self._strange = 0 if states else len(with_keys)
+        self._lost = {cycle for cycle, state in states.items() if state == "open"} - with_keys
+
+    @property
+    def left(self) -> int:
+        """How many cycles are over and still have keys."""
+        return len(self._left)
 
     def unfinished(self) -> list[str]:
         """Say what an operator has to look into."""
@@ -130,6 +140,11 @@ class Destruction:
             reasons.append(
                 f"There are opening keys, but this database knows no cycle. Is it the right one? "
                 f"Nothing was destroyed; cycles with keys: {self._strange}."
+            )
+        if self._lost:
+            reasons.append(
+                "The opening keys of open cycles are lost; these can only be made void (fairpatch void): "
+                f"{', '.join(sorted(self._lost))}."
             )
         return reasons
 

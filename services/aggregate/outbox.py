@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Protocol
 
@@ -34,6 +35,14 @@ class Delivery(Protocol):
     def document(self) -> str:
         """The signed JSON."""
 
+    @property
+    def cycle(self) -> str:
+        """Which cycle it is of."""
+
+    @property
+    def manifest(self) -> str:
+        """The signed JSON of that cycle's manifest."""
+
 
 class Deliveries(Protocol):
     """What the outbox needs of the store."""
@@ -44,19 +53,30 @@ class Deliveries(Protocol):
     def mark_delivered(self, release: str) -> None:
         """Record that report acknowledged a release."""
 
+    def send_again(self, company: str, head: str | None) -> int:
+        """Have all releases behind ``head`` delivered anew."""
+
 
 class Outbox:
     """Releases on their way to report."""
 
     def __init__(self, store: Deliveries, client: httpx.Client) -> None:
         self._store, self._client, self._lock = store, client, Lock()
+        self.waiting = 0
+        """How many releases waited for report when it was last tried."""
 
     def push(self) -> bool:
         """Deliver what waits, each chain in its order; return whether nothing waits any more."""
         stuck: set[str] = set()
         with self._lock:
-            for waiting in self._store.undelivered():
-                if waiting.company not in stuck and not self._deliver(waiting):
+            undelivered = self._store.undelivered()
+            self.waiting = len(undelivered)
+            for waiting in undelivered:
+                if waiting.company in stuck:
+                    continue
+                if self._deliver(waiting):
+                    self.waiting -= 1
+                else:
                     stuck.add(waiting.company)
         return not stuck
 
@@ -74,12 +94,31 @@ class Outbox:
 
     def _deliver(self, waiting: Delivery) -> bool:
         try:
-            call(self._client, "POST", "/internal/releases", json=waiting.document.encode("utf-8"))
+            self._hand_over(waiting)
         except Problem as problem:
             log.warning("release not delivered yet", reason=problem.kind)
+            if problem.kind == "conflict":
+                self._look_back(waiting.company)
             return False
         self._store.mark_delivered(waiting.release)
         return True
+
+    def _hand_over(self, waiting: Delivery) -> None:
+        release = waiting.document.encode("utf-8")
+        try:
+            call(self._client, "POST", "/internal/releases", json=release)
+        except Problem as problem:
+            if problem.kind != "cycle-state":
+                raise
+            # A report that was restored may not know this cycle; its manifest carries both signatures.
+            target = f"/internal/cycles/{waiting.cycle}/manifest"
+            call(self._client, "PUT", target, json=waiting.manifest.encode("utf-8"))
+            call(self._client, "POST", "/internal/releases", json=release)
+
+    def _look_back(self, company: str) -> None:
+        """Start from where report is: it may have been restored from a backup older than this chain."""
+        with suppress(Problem):
+            self._store.send_again(company, self.chain(company).head)
 
     def chain(self, company: str) -> ChainReply:
         """Return the newest release report holds for a company."""

@@ -4,10 +4,11 @@ from functools import lru_cache
 from threading import Lock
 from typing import Protocol
 
+from services.aggregate.core.receiptlist import bucket_root, unpack
 from services.aggregate.store import Cycle
 from services.protocol.messages import ReceiptLists
 from services.protocol.problems import Problem
-from services.protocol.receipts import Outcome, bucket_root, leaf, list_digits, prefixes
+from services.protocol.receipts import list_digits, prefixes
 from services.protocol.release import Release
 from services.protocol.signed import SignedDocument
 
@@ -24,8 +25,8 @@ class PublishedStore(Protocol):
     def release(self, cycle_id: str) -> tuple[str, str] | None:
         """Return hash and signed document of a cycle's release."""
 
-    def receipts(self, cycle_id: str, low: bytes, high: bytes) -> list[tuple[str, bytes, Outcome]]:
-        """Return the published lines (sheet, hash, outcome) between two hashes."""
+    def receipts(self, cycle_id: str, prefix: str) -> dict[str, bytes]:
+        """Return the packed lines of one bucket, by sheet."""
 
 
 class Published:
@@ -62,32 +63,23 @@ class Published:
             return ReceiptLists(digits=digits, sheets={}, bucket_roots={})
         if len(prefix) != digits:
             raise Problem("input", f"Ask by {digits} hex digits of a hash.")
-        bucket = self._bucket(cycle_id, prefix)
-        lines = {name: sorted(bucket.get(name, ()), key=lambda line: leaf(*line)) for name in release.sheets}
+        bucket = self._store.receipts(cycle_id, prefix)
         with self._making_roots:
             roots = self._roots(cycle_id, tuple(release.sheets), digits)
         return ReceiptLists(
             digits=digits,
             sheets={
-                name: tuple((envelope_hash.hex(), outcome) for envelope_hash, outcome in listed)
-                for name, listed in lines.items()
+                name: tuple((hashed.hex(), outcome) for hashed, outcome in unpack(bucket.get(name, b"")))
+                for name in release.sheets
             },
             bucket_roots=roots,
         )
-
-    def _bucket(self, cycle_id: str, prefix: str) -> dict[str, list[tuple[bytes, Outcome]]]:
-        """Return the lines of one bucket, by sheet."""
-        low, high = (bytes.fromhex(prefix.ljust(64, end)) for end in "0f")
-        lists: dict[str, list[tuple[bytes, Outcome]]] = {}
-        for sheet, envelope_hash, outcome in self._store.receipts(cycle_id, low, high):
-            lists.setdefault(sheet, []).append((envelope_hash, outcome))
-        return lists
 
     def _make_roots(self, cycle_id: str, sheets: tuple[str, ...], digits: int) -> dict[str, tuple[str, ...]]:
         """Return the roots of all buckets of each sheet, reading one bucket at a time."""
         roots: dict[str, list[str]] = {name: [] for name in sheets}
         for prefix in prefixes(digits):
-            bucket = self._bucket(cycle_id, prefix)
+            bucket = self._store.receipts(cycle_id, prefix)
             for name in sheets:
-                roots[name].append(bucket_root(bucket.get(name, ())).hex())
+                roots[name].append(bucket_root(bucket.get(name, b"")).hex())
         return {name: tuple(each) for name, each in roots.items()}

@@ -9,15 +9,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, insert, select, update
 
 from services.aggregate.accounts import Line, commit, give_back, read_accounts, read_lines, reserve
-from services.aggregate.tables import METADATA, CycleRow, OutboxRow, ReceiptRow, ReleaseRow
+from services.aggregate.core.receiptlist import buckets
+from services.aggregate.tables import AuditRow, BucketRow, CycleRow, OutboxRow, ReleaseRow
 from services.kit.database import Database
 from services.protocol.messages import LedgerAccount, Proposal
-from services.protocol.receipts import OUTCOMES, Outcome
 from services.protocol.release import FIRST
 from services.protocol.signed import SignedDocument
 
 State = Literal["open", "released", "void"]
-_OUTCOMES: dict[str, Outcome] = {outcome: outcome for outcome in OUTCOMES}
 _STATES: dict[str, State] = {"open": "open", "released": "released", "void": "void"}
 
 
@@ -38,13 +37,27 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Finished:
-    """A signed release with the fate of every sheet, ready to be written."""
+    """A signed release with the fate of every sheet, ready to be written.
+
+    ``receipts`` are packed lists, in order; ``digits`` name their buckets.
+    """
 
     cycle: str
     hash: str
     previous: str
     document: str
-    receipts: Mapping[str, Sequence[tuple[bytes, Outcome]]]
+    receipts: Mapping[str, bytes | bytearray]
+    digits: int
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What an operator did; ``day`` is an ISO date."""
+
+    day: str
+    action: str
+    cycle: str | None
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,8 @@ class Waiting:
     company: str
     release: str
     document: str
+    cycle: str
+    manifest: str
 
 
 class Store:
@@ -61,7 +76,6 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.create(METADATA)
 
     def cycle(self, cycle_id: str) -> Cycle | None:
         """Return a cycle."""
@@ -130,11 +144,12 @@ class Store:
         with self._database.transaction() as session:
             return read_lines(session, cycle_id)
 
-    def void(self, cycle_id: str, reason: str) -> None:
-        """Give the reserved budget of an open cycle back, or raise AlreadyRecorded."""
+    def void(self, cycle_id: str, reason: str, day: str) -> None:
+        """Give the reserved budget of an open cycle back and note why, or raise AlreadyRecorded."""
         with self._database.transaction() as session:
             _leave_open(session, cycle_id, "void", reason)
             give_back(session, cycle_id)
+            session.add(AuditRow(day=day, action="void", cycle=cycle_id, reason=reason))
 
     def publish(self, finished: Finished) -> None:
         """Write a release, its receipt lists, its ledger lines and its delivery, or nothing of them.
@@ -147,7 +162,7 @@ class Store:
                 _append(session, company, finished)
                 commit(session, finished.cycle)
                 for sheet, lines in finished.receipts.items():
-                    _publish_list(session, finished.cycle, sheet, lines)
+                    _publish_list(session, finished.cycle, sheet, lines, finished.digits)
         except IntegrityError:
             raise AlreadyRecorded from None
 
@@ -174,26 +189,54 @@ class Store:
             row = session.get(ReleaseRow, cycle_id)
         return None if row is None else (row.hash, row.document)
 
-    def receipts(self, cycle_id: str, low: bytes, high: bytes) -> list[tuple[str, bytes, Outcome]]:
-        """Return the lines (sheet, hash, outcome) whose hash lies between two bounds, both included."""
-        query = (
-            select(ReceiptRow.sheet, ReceiptRow.hash, ReceiptRow.outcome)
-            .where(ReceiptRow.cycle == cycle_id, col(ReceiptRow.hash).between(low, high))
-            .order_by(ReceiptRow.sheet, col(ReceiptRow.leaf))
+    def receipts(self, cycle_id: str, prefix: str) -> dict[str, bytes]:
+        """Return the packed lines of one bucket, by sheet; sheets without a line in it are left out."""
+        query = select(BucketRow.sheet, BucketRow.lines).where(
+            BucketRow.cycle == cycle_id, BucketRow.prefix == prefix
         )
+        with self._database.reading() as session:
+            return {sheet: bytes(lines) for sheet, lines in session.exec(query)}
+
+    def note(self, action: str, cycle: str | None, reason: str | None, day: str) -> None:
+        """Record what an operator did on a day (ISO date)."""
         with self._database.transaction() as session:
-            return [(sheet, hashed, _OUTCOMES[outcome]) for sheet, hashed, outcome in session.exec(query)]
+            session.add(AuditRow(day=day, action=action, cycle=cycle, reason=reason))
+
+    def audit(self) -> list[Noted]:
+        """Return what operators did, oldest first."""
+        with self._database.reading() as session:
+            rows = session.exec(select(AuditRow).order_by(col(AuditRow.id))).all()
+        return [Noted(row.day, row.action, row.cycle, row.reason) for row in rows]
 
     def undelivered(self) -> list[Waiting]:
         """Return the releases report did not acknowledge, in the order of their chains."""
         query = (
-            select(ReleaseRow)
+            select(ReleaseRow, CycleRow.manifest)
             .join(OutboxRow, col(OutboxRow.release) == col(ReleaseRow.hash))
+            .join(CycleRow, col(CycleRow.id) == col(ReleaseRow.cycle))
             .where(col(OutboxRow.delivered).is_(False))
             .order_by(ReleaseRow.company, col(ReleaseRow.sequence))
         )
         with self._database.transaction() as session:
-            return [Waiting(row.company, row.hash, row.document) for row in session.exec(query)]
+            return [
+                Waiting(row.company, row.hash, row.document, row.cycle, manifest or "")
+                for row, manifest in session.exec(query)
+            ]
+
+    def send_again(self, company: str, head: str | None) -> int:
+        """Have all releases behind ``head`` (absent: all of the chain) delivered anew; return how many.
+
+        Nothing happens if the chain doesn't hold ``head``.
+        """
+        at = col(ReleaseRow.sequence)
+        known = select(at).where(ReleaseRow.company == company, ReleaseRow.hash == head)
+        with self._database.transaction() as session:
+            reached = 0 if head is None else session.exec(known).first()
+            if reached is None:
+                return 0
+            later = select(ReleaseRow.hash).where(ReleaseRow.company == company, at > reached)
+            behind = col(OutboxRow.release).in_(later) & col(OutboxRow.delivered).is_(True)
+            return session.exec(update(OutboxRow).where(behind).values(delivered=False)).rowcount
 
     def mark_delivered(self, release: str) -> None:
         """Record that report acknowledged a release."""
@@ -247,12 +290,12 @@ def _append(session: Session, company: str, finished: Finished) -> None:
     session.flush()
 
 
-def _publish_list(
-    session: Session, cycle_id: str, sheet: str, lines: Sequence[tuple[bytes, Outcome]]
-) -> None:
+def _publish_list(session: Session, cycle_id: str, sheet: str, lines: bytes | bytearray, digits: int) -> None:
     rows = [
-        {"cycle": cycle_id, "sheet": sheet, "leaf": leaf, "hash": envelope_hash, "outcome": outcome}
-        for leaf, (envelope_hash, outcome) in enumerate(sorted(lines))
+        # Views into the one list: no second copy of a million lines is made.
+        {"cycle": cycle_id, "sheet": sheet, "prefix": prefix, "lines": bucket}
+        for prefix, bucket in buckets(lines, digits)
+        if bucket
     ]
     if rows:
-        session.connection().execute(insert(ReceiptRow), rows)
+        session.connection().execute(insert(BucketRow), rows)

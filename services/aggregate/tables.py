@@ -1,14 +1,16 @@
 """Aggregate's rows: cycles, the privacy ledger, releases. None of them can hold a sheet or a token."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, Index, MetaData, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Integer, MetaData, UniqueConstraint
 from sqlalchemy.orm import registry
 from sqlalchemy.schema import SchemaItem
 from sqlmodel import Field, SQLModel
 
 REGISTRY = registry()
 METADATA: MetaData = REGISTRY.metadata
+# Sums of millionths and billionths outgrow PostgreSQL's integer.
+WIDE: Any = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Row(SQLModel, registry=REGISTRY):
@@ -47,12 +49,12 @@ class AccountRow(Row, table=True):
     company: str = Field(primary_key=True)
     year: int = Field(primary_key=True)
     account: str = Field(primary_key=True)
-    cap_micro: int
-    cap_delta_pico: int
-    reserved_micro: int = 0
-    committed_micro: int = 0
-    reserved_delta_pico: int = 0
-    committed_delta_pico: int = 0
+    cap_micro: int = Field(sa_type=WIDE)
+    cap_delta_pico: int = Field(sa_type=WIDE)
+    reserved_micro: int = Field(default=0, sa_type=WIDE)
+    committed_micro: int = Field(default=0, sa_type=WIDE)
+    reserved_delta_pico: int = Field(default=0, sa_type=WIDE)
+    committed_delta_pico: int = Field(default=0, sa_type=WIDE)
 
 
 class LineRow(Row, table=True):
@@ -72,8 +74,8 @@ class LineRow(Row, table=True):
     company: str
     year: int
     cycle: str = Field(foreign_key="cycle.id", index=True)
-    micro: int
-    delta_pico: int
+    micro: int = Field(sa_type=WIDE)
+    delta_pico: int = Field(sa_type=WIDE)
 
 
 class ReleaseRow(Row, table=True):
@@ -93,23 +95,19 @@ class ReleaseRow(Row, table=True):
     document: str
 
 
-class ReceiptRow(Row, table=True):
-    """What became of one sheet of the box, published after the release; ``leaf`` is its place in the tree.
+class BucketRow(Row, table=True):
+    """What became of the sheets whose envelope hash begins with ``prefix``, published after the release.
 
-    One hash can stand twice: a box may hold the same bytes again, which are then rejected.
+    ``lines`` is packed and in order (``core/receiptlist.py``). A bucket without lines has no row; a list
+    that is short enough to be asked for whole has one, under the empty prefix.
     """
 
-    __tablename__ = "receipt_list"
-    __table_args__: ClassVar[tuple[SchemaItem, ...]] = (
-        CheckConstraint("outcome IN ('counted', 'withdrawn', 'rejected')", name="receipt_outcome"),
-        Index("receipt_lookup", "cycle", "hash"),
-    )
+    __tablename__ = "receipt_bucket"
 
     cycle: str = Field(primary_key=True, foreign_key="cycle.id")
     sheet: str = Field(primary_key=True)
-    leaf: int = Field(primary_key=True)
-    hash: bytes
-    outcome: str
+    prefix: str = Field(primary_key=True)
+    lines: bytes
 
 
 class OutboxRow(Row, table=True):
@@ -119,3 +117,27 @@ class OutboxRow(Row, table=True):
 
     release: str = Field(primary_key=True, foreign_key="release.hash")
     delivered: bool = False
+
+
+class AuditRow(Row, table=True):
+    """What an operator did, and why; rows are only ever added."""
+
+    __tablename__ = "audit"
+
+    id: int | None = Field(default=None, primary_key=True)
+    day: str
+    action: str
+    cycle: str | None = None
+    reason: str | None = None
+
+
+GRANTS: dict[str, tuple[str, ...]] = {
+    "cycle": ("SELECT", "INSERT", "UPDATE"),
+    "ledger_account": ("SELECT", "INSERT", "UPDATE"),
+    "ledger_line": ("SELECT", "INSERT"),
+    "release": ("SELECT", "INSERT"),
+    "receipt_bucket": ("SELECT", "INSERT"),
+    "outbox": ("SELECT", "INSERT", "UPDATE"),
+    "audit": ("SELECT", "INSERT"),
+}
+"""What aggregate's role may do on PostgreSQL: ledger, releases, receipts and audit are only ever added to."""

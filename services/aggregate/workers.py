@@ -8,9 +8,9 @@ import multiprocessing
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from threading import Thread
 from types import ModuleType
 
@@ -33,12 +33,11 @@ def count_sheet(
 
     At most ``in_flight`` chunks wait in memory; ``progress`` hears the length [bytes] of each one counted.
     """
-    try:
-        tallies = list(count_chunks(read(), rules, key, pool, progress, in_flight))
-        return merge(tallies or [pool.submit(count_chunk, b"", rules, key).result()])
-    except RepeatedNonce:
-        # Only a box that isn't in nonce order comes here: it is counted in one piece.
-        return pool.submit(count_chunk, b"".join(read()), rules, key).result()
+    counting = count_chunks(read(), rules, key, pool, progress, in_flight)
+    with suppress(RepeatedNonce), closing(counting) as tallies:
+        return merge(tallies)
+    # Only a box that isn't in nonce order comes here: it is counted in one piece.
+    return pool.submit(count_chunk, b"".join(read()), rules, key).result()
 
 
 def count_chunks(
@@ -48,8 +47,8 @@ def count_chunks(
     pool: Executor,
     progress: Callable[[int], None],
     in_flight: int,
-) -> Iterator[Tally]:
-    """Yield the tally of each chunk, in box order."""
+) -> Generator[Tally, None, None]:
+    """Yield the tally of each chunk, in box order; an empty box is one empty chunk."""
     waiting: deque[tuple[int, Future[Tally]]] = deque()
 
     def collect() -> Tally:
@@ -59,7 +58,7 @@ def count_chunks(
         return counted
 
     try:
-        for chunk in chunks:
+        for chunk in or_empty(chunks):
             waiting.append((len(chunk), pool.submit(count_chunk, chunk, rules, key)))
             if len(waiting) >= in_flight:
                 yield collect()
@@ -68,6 +67,16 @@ def count_chunks(
     finally:
         for _, future in waiting:
             future.cancel()
+
+
+def or_empty(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chunks, or an empty one if there is none."""
+    nothing = True
+    for chunk in chunks:
+        nothing = False
+        yield chunk
+    if nothing:
+        yield b""
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def write_secret(path: Path, data: bytes) -> None:
     finally:
         os.close(handle)
         Path(made).unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def destroy_secret(path: Path) -> None:
@@ -71,12 +71,23 @@ def destroy_secret(path: Path) -> None:
         path.unlink()
     except FileNotFoundError:
         return
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk as well."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def settle(folder: Path, root: Path) -> None:
+    """Have the names in a folder on disk, and its own in the one above, up to those in ``root``.
+
+    A new folder is lost in a power cut, with all that was synced in it, while its name is not on disk.
+    """
+    sync_folder(folder)
+    if folder != root:
+        settle(folder.parent, root)

@@ -1,6 +1,7 @@
 """The public arithmetic of noise, gate and power: what a plan can show, from public sizes alone."""
 
 import math
+from collections.abc import Mapping
 from statistics import NormalDist
 
 MICRO = 1_000_000
@@ -105,6 +106,47 @@ def surety(epsilon: float) -> int:
     (50, 98)
     """
     return round(100.0 / (1.0 + math.exp(-epsilon)))
+
+
+def odds_in_100(costs: Mapping[str, int], *, answers_micro: int, participation_micro: int) -> dict[str, int]:
+    """Return the three odds that are printed for reps and executives.
+
+    Parameters
+    ----------
+    costs : mapping of str to int
+        What the tables cost together that an answer feeds, by answer [micro-epsilon].
+    answers_micro : int
+        What all tables cost together [micro-epsilon].
+    participation_micro : int
+        What the groups' coins cost; 0 where none was tossed [micro-epsilon].
+
+    Returns
+    -------
+    dict of str to int
+        In 100. ``one``: about one answer, the costliest, x = twice its cost. ``all``: about all answers
+        together, x = twice the budget. ``shown``: about taking part, from a group's shown-or-hidden
+        state alone, x = the coin's epsilon; 50 where no coin was tossed.
+
+    Raises
+    ------
+    OverflowError
+        Never for costs within the caps.
+
+    Notes
+    -----
+    Privacy: post-processing; a reading of plan or ledger, true except with chance sum of the deltas.
+    Source: statistics.md, unit of protection.
+
+    Examples
+    --------
+    >>> odds_in_100({"support": 850_000, "flag": 150_000}, answers_micro=10**6, participation_micro=10**6)
+    {'one': 85, 'all': 88, 'shown': 73}
+    """
+    return {
+        "one": surety(2 * max(costs.values(), default=0) / MICRO),
+        "all": surety(2 * answers_micro / MICRO),
+        "shown": surety(participation_micro / MICRO),
+    }
 
 
 def driver_standard_error(

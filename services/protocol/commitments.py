@@ -1,6 +1,6 @@
 """Value commitments: the manifest certifies each public value without naming who has it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from services.protocol.encoding import sha256
 
@@ -61,14 +61,19 @@ def commit(sheet: str, value: bytes, secret: bytes) -> bytes:
     return sha256(LABEL, sheet.encode("utf-8"), value, secret)
 
 
-def merkle_root(leaves: Sequence[bytes]) -> bytes:
-    """Return the Merkle tree hash of ``leaves`` (RFC 9162, 2.1.1)."""
-    if not leaves:
-        return sha256()
-    if len(leaves) == 1:
-        return sha256(b"\x00", leaves[0])
-    split = 1 << (len(leaves) - 1).bit_length() - 1
-    return sha256(b"\x01", merkle_root(leaves[:split]), merkle_root(leaves[split:]))
+def merkle_root(leaves: Iterable[bytes]) -> bytes:
+    """Return the Merkle tree hash of ``leaves`` (RFC 9162, 2.1.1); holds one node per level of the tree."""
+    whole: list[bytes] = []
+    for count, leaf in enumerate(leaves, start=1):
+        node, level = sha256(b"\x00", leaf), count
+        # Each factor 2 in the count completes a subtree whose left half waits on top.
+        while level % 2 == 0:
+            node, level = sha256(b"\x01", whole.pop(), node), level // 2
+        whole.append(node)
+    while len(whole) > 1:
+        node = whole.pop()
+        whole.append(sha256(b"\x01", whole.pop(), node))
+    return whole[0] if whole else sha256()
 
 
 def merkle_path(leaves: Sequence[bytes], index: int) -> list[bytes]:

@@ -21,6 +21,8 @@ INFO_LABEL = b"fairpatch sheet v1"
 # the wire has only the one with the smaller s, so nobody but the phone can make other good bytes of it.
 CURVE_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 HIGHEST_S = CURVE_ORDER // 2
+_CURVE = ec.SECP256R1()
+_ECDSA = ec.ECDSA(hashes.SHA256())
 
 # HPKE base mode, suite 1 of system.md section 4: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM.
 SUITES = {SUITE_P256: Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.AES_128_GCM)}
@@ -126,7 +128,7 @@ def decode_point(public_key: bytes) -> ec.EllipticCurvePublicKey:
     if len(public_key) != KEY_BYTES:
         raise InvalidEnvelope("not an uncompressed P-256 point")
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public_key)
+        return ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, public_key)
     except ValueError as error:
         raise InvalidEnvelope("not an uncompressed P-256 point") from error
 
@@ -200,6 +202,6 @@ def verify(envelope: Envelope, *, token_nonce: bytes) -> None:
         raise InvalidEnvelopeSignature("signature is not in its one form")
     try:
         key = decode_point(envelope.public_key)
-        key.verify(utils.encode_dss_signature(r, s), envelope.signed_bytes(), ec.ECDSA(hashes.SHA256()))
+        key.verify(utils.encode_dss_signature(r, s), envelope.signed_bytes(), _ECDSA)
     except (InvalidSignature, ValueError) as error:
         raise InvalidEnvelopeSignature("signature does not fit") from error

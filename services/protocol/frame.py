@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, StrictInt, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, StrictInt, ValidationError, model_serializer
 
 from services.protocol.encoding import InvalidEncoding
 from services.protocol.manifest import Identifier, Part, Text, require_same
@@ -60,7 +60,12 @@ class Records(Part):
 
 
 class Frame(Part):
-    """What survey hands aggregate at the close, signed by survey."""
+    """What survey hands aggregate at the close, signed by survey.
+
+    ``restored`` says that survey came out of a backup while the cycle was open: ``issued`` is then the
+    number of invited, because how many passes were given is not known any more. Only a restored frame has
+    the field in writing, so that all others keep their bytes.
+    """
 
     format: Literal["fairpatch frame v1"] = "fairpatch frame v1"
     cycle: Identifier
@@ -68,6 +73,14 @@ class Frame(Part):
     closed: str
     sheets: dict[str, SheetCounts]
     records: Records
+    restored: bool = False
+
+    @model_serializer(mode="wrap")
+    def _in_one_form(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = write(self)
+        if not self.restored:
+            document.pop("restored", None)
+        return document
 
 
 def parse(document: Any) -> Frame:

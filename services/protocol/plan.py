@@ -5,7 +5,7 @@ The named plans are data; a manifest stores their numbers, not their names alone
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
@@ -15,6 +15,7 @@ from services.protocol.arithmetic import driver_power as driver_power
 from services.protocol.arithmetic import driver_standard_error as driver_standard_error
 from services.protocol.arithmetic import laplace_scale as laplace_scale
 from services.protocol.arithmetic import noise_variance as noise_variance
+from services.protocol.arithmetic import odds_in_100
 from services.protocol.arithmetic import predicted_half_width as predicted_half_width
 from services.protocol.arithmetic import publish_chance as publish_chance
 from services.protocol.arithmetic import surety as surety
@@ -240,16 +241,46 @@ def printed_odds(plan: Plan) -> dict[str, int]:
     >>> printed_odds(make_plan("balanced", frame=400, contexts=contexts))
     {'one': 83, 'all': 98, 'shown': 73}
     """
-    support = ("B", "C", "H")
-    one = max(
-        sum(t.epsilon_micro for t in plan.tables if t.table in support),
-        max((t.epsilon_micro for t in plan.tables if t.table not in support), default=0),
+    return odds_in_100(
+        answer_costs((table.sheet, table.epsilon_micro) for table in plan.tables),
+        answers_micro=plan.answers_micro,
+        participation_micro=plan.participation_micro,
     )
-    return {
-        "one": surety(2 * one / MICRO),
-        "all": surety(2 * plan.answers_micro / MICRO),
-        "shown": surety(plan.participation_micro / MICRO),
-    }
+
+
+def answer_costs(spent: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return what the tables cost together that each answer of a rep feeds.
+
+    Parameters
+    ----------
+    spent : iterable of (str, int)
+        Sheet of a table, and its budget [micro-epsilon].
+
+    Returns
+    -------
+    dict of str to int
+        By what the phone makes of the answers: one band per condition, one reason [micro-epsilon].
+
+    Raises
+    ------
+    KeyError
+        If a sheet is not in the catalogue.
+
+    Notes
+    -----
+    Privacy: post-processing; a reading of plan or ledger.
+    Source: statistics.md, unit of protection ("the tables that answer feeds").
+
+    Examples
+    --------
+    >>> answer_costs([(SUPPORT_RESULT, 500_000), (SUPPORT_GROUP, 200_000), (FLAG_RESULT, 150_000)])
+    {'support_band': 700000, 'flag': 150000}
+    """
+    costs: dict[str, int] = {}
+    for sheet, epsilon_micro in spent:
+        answer = CATALOGUE[sheet].field
+        costs[answer] = costs.get(answer, 0) + epsilon_micro
+    return costs
 
 
 def is_useful(invited: int, plan: Plan, *, k: int) -> bool:

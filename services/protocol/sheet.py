@@ -23,7 +23,7 @@ class Sheet:
     @property
     def blank(self) -> bool:
         """Whether the sheet says nothing."""
-        return all(field == MISSING for field in self.fields)
+        return self.fields.count(MISSING) == len(self.fields)
 
 
 def plaintext_length(field_counts: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from services.protocol.encoding import InvalidEncoding, canonical, unb64
 
 Service = Literal["survey", "aggregate", "report"]
-Purpose = Literal["manifest", "frame", "release", "receipt", "call"]
+Purpose = Literal["manifest", "frame", "release", "receipt", "call", "backup"]
 
 
 class InvalidSignedDocument(ValueError):

@@ -25,6 +25,11 @@ _ALGORITHM = bytes.fromhex(
 )
 
 
+_SHA384 = hashes.SHA384()
+# RFC 9474, 4.5: RSASSA-PSS-VERIFY with SHA-384 and a 48-byte salt.
+_PSS = padding.PSS(mgf=padding.MGF1(_SHA384), salt_length=SALT_BYTES)
+
+
 class InvalidToken(ValueError):
     """The token is malformed, of another challenge or key, or not signed."""
 
@@ -105,8 +110,6 @@ class Verifier:
         self._key = decode_key(spki)
         self._key_id = key_id(spki)
         self._challenge_digest = sha256(challenge)
-        # RFC 9474, 4.5: RSASSA-PSS-VERIFY with SHA-384 and a 48-byte salt.
-        self._pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=SALT_BYTES)
 
     def verify(self, token: bytes) -> bytes:
         """Return the nonce of a valid token, or raise InvalidToken."""
@@ -116,7 +119,7 @@ class Verifier:
         if fields.key_id != self._key_id:
             raise InvalidToken("token of another issuer key")
         try:
-            self._key.verify(fields.authenticator, fields.input(), self._pss, hashes.SHA384())
+            self._key.verify(fields.authenticator, fields.input(), _PSS, _SHA384)
         except InvalidSignature as error:
             raise InvalidToken("token not signed by its issuer") from error
         return fields.nonce

@@ -25,7 +25,10 @@ def internal_routes(flow: Flow, verifier: CallVerifier) -> APIRouter:
     """Return the calls of survey and aggregate."""
     router = APIRouter(prefix="/internal", tags=["internal"])
 
-    @router.put("/cycles/{cycle}/manifest", dependencies=[Depends(peer_check(verifier, "survey"))])
+    # From aggregate after a restore; whoever brings it, both signatures are checked.
+    peers = Depends(peer_check(verifier, "survey", "aggregate"))
+
+    @router.put("/cycles/{cycle}/manifest", dependencies=[peers])
     def put_manifest(cycle: str, body: SignedDocument) -> Accepted:
         """Keep the manifest of a cycle; the same one again gets the same answer."""
         if body.document.get("cycle") != cycle:

@@ -20,6 +20,7 @@ def check_against(release: Release, manifest: Manifest) -> None:
     for table in release.tables:
         _check_table(table, manifest)
     _check_groups(release, manifest)
+    _check_ledger(release, manifest)
     activity = release.frame.records.activity_by_attainment
     _require(activity is None or [len(row) for row in activity] == [4, 4, 4], "activity by attainment")
 
@@ -38,6 +39,25 @@ def _check_groups(release: Release, manifest: Manifest) -> None:
     for place, group in enumerate(release.groups):
         cells = [row[place] for row in table.noisy_counts] if table and table.noisy_counts else [None]
         _require(all((cell is None) == (group.state == "held") for cell in cells), "a held group's column")
+
+
+def _check_ledger(release: Release, manifest: Manifest) -> None:
+    """A release was paid for as promised: the odds that are printed are read from its ledger lines.
+
+    Where one group holds everybody no coin is tossed; a dry run spends nothing.
+    """
+    if release.kind == "dry_run":
+        _require(release.ledger == (), "a dry run with a ledger line")
+        return
+    plan, coins = manifest.plan, bool(manifest.separate_groups())
+    promised = {
+        "answers": (plan.answers_micro, 0.0),
+        "participation": (plan.participation_micro, plan.delta) if coins else (0, 0.0),
+    }
+    for account, (epsilon_micro, delta) in promised.items():
+        lines = [line for line in release.ledger if line.account == account]
+        _require(sum(line.epsilon_micro for line in lines) == epsilon_micro, "what the ledger says was spent")
+        _require(sum(line.delta for line in lines) == delta, "delta in the ledger")
 
 
 def _require(condition: bool, what: str) -> None:

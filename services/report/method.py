@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from services.protocol.arithmetic import CLAIM_AT, MICRO
+from services.protocol.arithmetic import CLAIM_AT, MICRO, odds_in_100
 from services.protocol.manifest import Manifest
-from services.protocol.plan import SUPPORT_GROUP, Plan, printed_odds, useful_size
+from services.protocol.plan import SUPPORT_GROUP, Plan, answer_costs, useful_size
 from services.protocol.release import FIRST, Release
 from services.report.cells import RangeRow, percent, range_rows
 from services.report.core.findings import Findings
@@ -64,7 +64,7 @@ class TotalsLine:
     """What became of the sheets of one table, company-wide and exact."""
 
     words: str
-    issued: int
+    issued: str
     received: int
     counted: int
     withdrawn: int
@@ -102,6 +102,7 @@ class Method:
     high: str
     answered: str
     is_sealed: bool
+    restored: bool
     totals: tuple[TotalsLine, ...]
     rule: tuple[str, ...]
     clearly: str
@@ -124,12 +125,13 @@ def method(release: Release, manifest: Manifest, findings: Findings) -> Method:
         high=number(instrument.high_at_least),
         answered=percent(instrument.answered_share),
         is_sealed=manifest.mode == "sealed",
+        restored=release.frame.restored,
         totals=totals_lines(release, manifest),
         rule=RULE,
         clearly=number(CLAIM_AT),
         plan=plan_lines(manifest.plan),
         budget=budget_lines(release),
-        odds=odds(manifest.plan),
+        odds=odds(release),
         notes=release.frame.records.notes,
         useful_size=useful_size(manifest.plan, k=manifest.k) if has_groups else None,
         ranges=range_rows(manifest, findings),
@@ -166,7 +168,7 @@ def totals_lines(release: Release, manifest: Manifest) -> tuple[TotalsLine, ...]
     return tuple(
         TotalsLine(
             words=SHEETS[name],
-            issued=totals.issued,
+            issued=f"at most {totals.issued}" if release.frame.restored else str(totals.issued),
             received=totals.received,
             counted=totals.counted,
             withdrawn=totals.withdrawn,
@@ -190,11 +192,26 @@ def budget_lines(release: Release) -> tuple[BudgetLine, ...]:
     )
 
 
-def odds(plan: Plan) -> Odds:
-    """Return the odds printed for reps and executives."""
-    chances = printed_odds(plan)
-    exception = f"1 in {round(1 / plan.delta):,}" if plan.delta else ""
-    return Odds(_odds(chances["one"]), _odds(chances["all"]), _odds(chances["shown"]), exception)
+def odds(release: Release) -> Odds:
+    """Return the odds printed for reps and executives, from what this release spent.
+
+    ``shown`` and ``exception`` are empty where no coin was tossed: then no group is hidden by chance.
+    """
+    spent = {
+        name: sum(one.epsilon_micro for one in release.ledger if one.account == name) for name in ACCOUNTS
+    }
+    chances = odds_in_100(
+        answer_costs((table.sheet, table.epsilon_micro) for table in release.tables),
+        answers_micro=spent["answers"],
+        participation_micro=spent["participation"],
+    )
+    delta = sum(line.delta for line in release.ledger)
+    return Odds(
+        one=_odds(chances["one"]),
+        all=_odds(chances["all"]),
+        shown=_odds(chances["shown"]) if spent["participation"] else "",
+        exception=f"1 in {round(1 / delta):,}" if delta else "",
+    )
 
 
 def _odds(chance_in_100: int) -> str:

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from services.kit.database import Database
 from services.protocol.problems import Problem
 from services.protocol.release import FIRST
-from services.report.tables import METADATA, ManifestRow, ReleaseRow
+from services.report.tables import ManifestRow, ReleaseRow
 
 RELEASE = "release"
 
@@ -48,15 +48,6 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.create(METADATA)
-
-    def unready(self) -> list[str]:
-        """Name what the service waits for: its database, or nothing."""
-        try:
-            self.head("")
-        except SQLAlchemyError:
-            return ["database"]
-        return []
 
     def add_manifest(self, record: ManifestRecord) -> bool:
         """Keep a cycle's manifest; False if it is here already, a problem if another one is."""

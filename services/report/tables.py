@@ -43,3 +43,7 @@ class ReleaseRow(Row, table=True):
     hash: str = Field(unique=True)
     previous: str
     signed: str
+
+
+GRANTS: dict[str, tuple[str, ...]] = {"manifest": ("SELECT", "INSERT"), "release": ("SELECT", "INSERT")}
+"""What report's role may do on PostgreSQL: nothing that was added is ever replaced."""

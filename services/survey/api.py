@@ -30,10 +30,10 @@ from services.survey.core.csvfile import InputError
 from services.survey.core.draft import Draft, Options
 from services.survey.flow import PhoneFlow
 from services.survey.opening import File, OpeningFlow
+from services.survey.slot import take
 from services.survey.store import Store
 
 PUBLIC = {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
-MAX_ENVELOPE_BYTES = 4096
 MAX_FILE_BYTES = 64 << 20
 
 
@@ -86,10 +86,13 @@ def phone_routes(flow: PhoneFlow) -> APIRouter:
         """Sign blinded messages: once per rep, the same answer for the same bytes."""
         return flow.tokens(cycle, body)
 
-    @router.post("/envelopes", status_code=201, max_body_size=MAX_ENVELOPE_BYTES)
-    async def envelopes(cycle: str, request: Request) -> ReceiptReply:
-        """Take one sealed sheet; the answer is a receipt, given after the sheet is safe."""
-        return await flow.accept(cycle, await request.body())
+    @router.post("/envelopes", status_code=201, response_model=ReceiptReply)
+    async def envelopes(cycle: str, request: Request) -> Response:
+        """Take one sealed sheet; the answer is a receipt, given after the sheet is safe.
+
+        The app has a slot for it ahead of this router: see ``services/survey/slot.py``.
+        """
+        return await take(flow, cycle, request.receive)
 
     @router.get("/receipts/{envelope_hash}")
     def receipt(cycle: str, envelope_hash: str, response: Response) -> ReceiptState:

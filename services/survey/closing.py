@@ -75,7 +75,8 @@ class ClosingFlow:
         if self._live.get(cycle_id, ("", {}))[0] != hour:
             k = Draft.model_validate_json(cycle.draft).options.k
             issued, received = self._store.counts(cycle_id)
-            exact = {"passes": issued, **received}
+            # Of a restored cycle nobody knows how many passes there are.
+            exact = {"passes": 0 if cycle.restored else issued, **received}
             rounded = {name: n // ROUNDED_TO * ROUNDED_TO if n >= k else None for name, n in exact.items()}
             self._live[cycle_id] = (hour, rounded)
         return self._live[cycle_id][1]
@@ -132,6 +133,9 @@ class ClosingFlow:
     def _frame(self, cycle: Cycle, issued: int, received: dict[str, int]) -> str:
         assert cycle.closed is not None
         manifest = cycle.opened()
+        if cycle.restored:
+            # Who took passes is in no backup; nobody took more than one.
+            issued = manifest.invited
         frame = Frame(
             cycle=cycle.id,
             manifest_hash=manifest.hash().hex(),
@@ -141,6 +145,7 @@ class ClosingFlow:
                 for spec in manifest.sheets
             },
             records=Draft.model_validate_json(cycle.draft).records,
+            restored=cycle.restored,
         )
         document = frame.model_dump(mode="json")
         signature = self._identity.sign("frame", canonical(document))

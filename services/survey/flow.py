@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from services.kit.clock import Clock
@@ -26,6 +27,11 @@ from services.survey.core.draft import Values, commit_sheet
 from services.survey.core.issuer import InvalidBlindedMessage, IssuerKey
 from services.survey.inbox import Arrival, Inbox
 from services.survey.tables import Cycle, Member
+
+RESTORED = (
+    "Survey was restored from a backup, so it can't tell who has passes and gives out none any more. "
+    "Sheets that have theirs can still be sent."
+)
 
 
 class PhoneStore(Protocol):
@@ -61,6 +67,10 @@ class OpenCycle:
     verifiers: Mapping[bytes, tuple[str, token.Verifier]]
     secrets: Mapping[tuple[str, int], bytes]
     committed: Mapping[str, tuple[bytes, ...]]
+    opens: datetime
+    closes: datetime
+    envelope_length: int
+    restored: bool = False
 
 
 class PhoneFlow:
@@ -107,6 +117,8 @@ class PhoneFlow:
             blinded = {sheet: unb64(request.blinded[sheet], length=token.MODULUS_BYTES) for sheet in sheets}
         except InvalidEncoding:
             raise refusal from None
+        if cycle.restored:
+            raise Problem("cycle-state", RESTORED)
         digest = sha256(*(blinded[sheet] for sheet in sheets))
         # Signing is the costly part: a used pass is turned away before it.
         if self._store.pass_of(cycle_id, member.number) not in (None, digest):
@@ -118,6 +130,8 @@ class PhoneFlow:
             raise refusal from None
         recorded = self._store.take_pass(cycle_id, member.number, digest)
         if recorded is None:
+            # Ended by an operator, in another process: its keys and secrets have no use here any more.
+            self.forget(cycle_id)
             raise Problem("link")
         if recorded != digest:
             raise Problem("pass-used")
@@ -170,9 +184,9 @@ class PhoneFlow:
             with self._loading:
                 cycle = self._opened.get(cycle_id) or self._load(cycle_id)
         now = self._clock()
-        if now < instant(cycle.manifest.opens):
+        if now < cycle.opens:
             raise Problem("cycle-state", "The survey is not open yet.")
-        if now >= instant(cycle.manifest.closes):
+        if now >= cycle.closes:
             raise Problem("cycle-state", "The survey is closed.")
         return cycle
 
@@ -184,8 +198,9 @@ class PhoneFlow:
             raise Problem("cycle-state", "The survey is closed.")
         signed = SignedDocument.model_validate_json(row.manifest)
         manifest = Manifest.model_validate(signed.document)
-        issuers = self._load_issuers(cycle_id, manifest.plan.sheets)
+        issuers = {} if row.restored else self._load_issuers(cycle_id, manifest.plan.sheets)
         opened = open_cycle(signed, manifest, issuers, self._store.secrets(cycle_id))
+        opened = replace(opened, restored=row.restored)
         self._opened[cycle_id] = opened
         return opened
 
@@ -228,13 +243,16 @@ def open_cycle(
             for spec in manifest.sheets
             if spec.commitments is None
         },
+        opens=instant(manifest.opens),
+        closes=instant(manifest.closes),
+        envelope_length=manifest.envelope_length,
     )
 
 
 def check_envelope(cycle: OpenCycle, data: bytes) -> Arrival:
     """Return a checked envelope on its way into the box, or raise the problem that names what is wrong."""
     try:
-        parsed = envelope.parse(data, length=cycle.manifest.envelope_length, suite=cycle.manifest.suite)
+        parsed = envelope.parse(data, length=cycle.envelope_length, suite=cycle.manifest.suite)
         key_id = token.parse(parsed.token).key_id
     except (envelope.InvalidEnvelope, token.InvalidToken):
         raise Problem("envelope-format") from None

@@ -3,18 +3,24 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 from services.protocol.problems import Problem
 
 T = TypeVar("T")
 BATCH = 512
+ENOUGH = 32
+"""So many are written at once: their one sync is shared by enough of them."""
+TURNS = 4
+"""Fewer are written after so many turns of the event loop without a new one.
+
+That is what it takes to read, begin, check and put a sheet that has reached the process.
+"""
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """A checked envelope on its way into the box."""
+class Arrival(NamedTuple):
+    """A checked envelope on its way into the box: a row of it."""
 
     cycle: str
     sheet: str
@@ -24,6 +30,7 @@ class Arrival:
     envelope: bytes
 
 
+Batch = list[tuple[Arrival, "asyncio.Future[str]"]]
 Commit = Callable[[list[Arrival]], list[str]]
 """Stores a batch in one transaction; per arrival: stored, again, stale, conflict or closed."""
 
@@ -31,12 +38,16 @@ Commit = Callable[[list[Arrival]], list[str]]
 class Inbox:
     """Group commit without a timer: while one batch is being written, the next one gathers."""
 
-    def __init__(self, commit: Commit, *, capacity: int) -> None:
-        self._commit, self._capacity = commit, capacity
-        self._waiting: list[tuple[Arrival, asyncio.Future[str]]] = []
+    def __init__(
+        self, commit: Commit, *, capacity: int, on_full: Callable[[], object] = lambda: None
+    ) -> None:
+        self._commit, self._on_full = commit, on_full
+        self.capacity = capacity
+        self._waiting: Batch = []
         self._wake = asyncio.Event()
-        self._writing = asyncio.Lock()
-        self._stopping = False
+        # One thread of its own: writing neither waits for other work nor runs beside it.
+        self._thread = ThreadPoolExecutor(1, "inbox")
+        self._writing = self._stopping = False
         self.unmixed: Counter[tuple[str, str]] = Counter()
         """Envelopes stored since the last mixing, by cycle and sheet."""
 
@@ -45,46 +56,75 @@ class Inbox:
         """How many envelopes wait to be written."""
         return len(self._waiting)
 
+    @property
+    def full(self) -> bool:
+        """Whether the queue takes no more."""
+        return len(self._waiting) >= self.capacity
+
     async def put(self, arrival: Arrival) -> str:
         """Return what became of an envelope, once that is durable.
+
+        Who stops waiting doesn't take it back: it is stored, and sending it again says so.
 
         Raises
         ------
         Problem
             ``busy`` when the queue is full or the service stops: nothing was stored, send it again.
         """
-        if self._stopping or len(self._waiting) >= self._capacity:
+        if self.full:
+            self._on_full()
+        if self._stopping or self.full:
             raise Problem("busy")
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, done))
-        self._wake.set()
+        if not self._writing:
+            self._wake.set()
+            if len(self._waiting) >= ENOUGH:
+                # Now, not in a later turn: what else came in this one is checked while these are written.
+                self._write()
         return await done
 
     async def exclusively(self, work: Callable[[], T]) -> T:
-        """Run ``work`` in a thread while nothing is written to the box."""
-        async with self._writing:
-            return await asyncio.to_thread(work)
+        """Run ``work`` while nothing is written to the box; once begun, it ends even if the caller leaves."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def run(self) -> None:
         """Write until ``stop``; then write what still waits and return."""
-        while True:
+        while not self._stopping or self._waiting or self._writing:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                async with self._writing:
-                    batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                    await self._write(batch)
-            if self._stopping:
-                return
+            await self._gather()
+            self._write()
 
     def stop(self) -> None:
         """Take nothing more; ``run`` returns when all that waits is written."""
         self._stopping = True
         self._wake.set()
 
-    async def _write(self, batch: list[tuple[Arrival, asyncio.Future[str]]]) -> None:
+    async def _gather(self) -> None:
+        """Let the loop take in what has reached the process by now; wait for nothing that has not."""
+        quiet = 0
+        while quiet < TURNS and len(self._waiting) < ENOUGH:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
+            quiet = 0 if len(self._waiting) > before else quiet + 1
+
+    def _write(self) -> None:
+        """Hand what waits to the writer, unless it is at work."""
+        if self._writing or not self._waiting:
+            return
+        self._writing = True
+        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        arrivals = [arrival for arrival, _ in batch]
+        written = asyncio.get_running_loop().run_in_executor(self._thread, self._commit, arrivals)
+        written.add_done_callback(lambda outcomes: self._answer(batch, outcomes))
+
+    def _answer(self, batch: Batch, written: "asyncio.Future[list[str]]") -> None:
+        """Tell all of a batch what became of them."""
+        self._writing = False
+        self._wake.set()
         try:
-            outcomes = await asyncio.to_thread(self._commit, [arrival for arrival, _ in batch])
+            outcomes = written.result()
         except Exception:
             # Not one of them was stored: the phones keep the sealed bytes and send them again.
             for _, done in batch:

@@ -140,6 +140,9 @@ class OpeningFlow:
             raise Problem("not-found")
         if cycle.state not in (State.DRAFT, State.OPEN):
             raise Problem("cycle-state", f"The cycle is {cycle.state}.")
+        if cycle.state == State.DRAFT and cycle.restored:
+            # It may have been opened after the backup that is in use now.
+            raise Problem("cycle-state", "Survey was restored when this draft was ready. Draft it again.")
         return cycle
 
     def _prepare(self, cycle_id: str, draft: Draft) -> None:

@@ -1,21 +1,18 @@
 """Every query of survey. Each verb is one transaction."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-from sqlalchemy import Executable, bindparam, func, text, tuple_
+from sqlalchemy import func
 from sqlmodel import Session, col, delete, select, update
 
-from services.kit.database import Database, compact
+from services.kit.database import Database
 from services.survey.core.cycle import Event, State, advance
 from services.survey.core.draft import Draft
 from services.survey.inbox import Arrival
 from services.survey.tables import METADATA, MIXED, Box, Cycle, Issuance, Member, Secret
+from services.survey.writing import write_batch
 
 PAGE = 512
-BOX = METADATA.tables["box"]
-Key = tuple[str, str, bytes]
-"""Cycle, sheet and nonce: what one token spends."""
 
 
 class Store:
@@ -23,7 +20,6 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.create(METADATA)
 
     def add_cycle(self, cycle: Cycle, members: Sequence[Member]) -> None:
         """Store a draft with its members."""
@@ -76,14 +72,16 @@ class Store:
         """Replace all code hashes of an open cycle; False if somebody has taken a pass already."""
         with self._database.transaction() as session:
             taken = session.exec(select(Issuance.number).where(Issuance.cycle == cycle_id)).first()
-            if taken is not None or not _is_open(session, cycle_id):
+            if taken is not None or not _issues(session, cycle_id):
                 return False
             _set_codes(session, cycle_id, codes)
             return True
 
     def member_of(self, cycle_id: str, code_hash: bytes) -> Member | None:
-        """Return whom a code invites to a cycle."""
+        """Return whom a code invites to an open cycle; an operator may have ended it a moment ago."""
         with self._database.reading() as session:
+            if not _is_open(session, cycle_id):
+                return None
             query = select(Member).where(Member.cycle == cycle_id, Member.code_hash == code_hash)
             return session.exec(query).first()
 
@@ -100,9 +98,9 @@ class Store:
             return None if taken is None else taken.blinded_hash
 
     def take_pass(self, cycle_id: str, number: int, blinded_hash: bytes) -> bytes | None:
-        """Record that a rep takes the passes; return the hash that is recorded, None if not open."""
+        """Record that a rep takes the passes; return the hash that is recorded, None if none are given."""
         with self._database.transaction() as session:
-            if not _is_open(session, cycle_id):
+            if not _issues(session, cycle_id):
                 return None
             taken = session.get(Issuance, (cycle_id, number))
             if taken is not None:
@@ -111,23 +109,12 @@ class Store:
             return blinded_hash
 
     def put_envelopes(self, arrivals: list[Arrival]) -> list[str]:
-        """Store checked envelopes in one transaction; the higher counter wins under one token."""
+        """Store checked envelopes in one transaction; the higher counter wins under one token.
+
+        It is the only writer meanwhile: a close that was committed before is seen, and refuses them.
+        """
         with self._database.transaction() as session:
-            is_open = {cycle: _is_open(session, cycle) for cycle in {a.cycle for a in arrivals}}
-            stored = _stored(session, arrivals)
-            before = set(stored)
-            changed: dict[Key, Arrival] = {}
-            outcomes = []
-            for arrival in arrivals:
-                key = (arrival.cycle, arrival.sheet, arrival.nonce)
-                outcome = _outcome(stored.get(key), arrival) if is_open[arrival.cycle] else "closed"
-                if outcome == "stored":
-                    stored[key] = (arrival.counter, arrival.envelope_hash)
-                    changed[key] = arrival
-                outcomes.append(outcome)
-            _write(session, [vars(a) for key, a in changed.items() if key not in before], BOX.insert())
-            _write(session, [_by_key(a) for key, a in changed.items() if key in before], _REPLACE)
-            return outcomes
+            return write_batch(session.connection(), arrivals)
 
     def has_envelope(self, cycle_id: str, envelope_hash: bytes) -> bool:
         """Return whether an envelope with this hash is in the box now."""
@@ -179,6 +166,8 @@ class Store:
             cycle.frame = make_frame(*_counts(session, cycle_id))
             session.exec(delete(Issuance).where(col(Issuance.cycle) == cycle_id))
             session.exec(update(Member).where(col(Member.cycle) == cycle_id).values(code_hash=None))
+            # PostgreSQL leaves the old rows where they are; mixing follows and removes their other traces.
+            self._database.rewrite(session, METADATA.tables["member"])
 
     def mark_mixed(self, cycle_id: str) -> None:
         """Note that a closed cycle's box was mixed for the last time."""
@@ -203,21 +192,12 @@ class Store:
     def mix(self) -> None:
         """Rewrite box and issuance in the order of their keys, and leave no older page behind.
 
-        One transaction moves the rows to new tables; compacting then rewrites the file and cuts the log.
+        One transaction writes the rows anew; compacting then leaves no older page or log.
         """
         with self._database.transaction() as session:
-            connection = session.connection()
-            for table in (METADATA.tables[name] for name in MIXED):
-                keys = ", ".join(column.name for column in table.primary_key)
-                connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {table.name}_unmixed"))
-                for index in list(table.indexes):
-                    index.drop(connection)
-                table.create(connection)
-                connection.execute(
-                    text(f"INSERT INTO {table.name} SELECT * FROM {table.name}_unmixed ORDER BY {keys}")  # noqa: S608
-                )
-                connection.execute(text(f"DROP TABLE {table.name}_unmixed"))
-        compact(self._database.engine)
+            for name in MIXED:
+                self._database.rewrite(session, METADATA.tables[name])
+        self._database.compact()
 
 
 def _set_codes(session: Session, cycle_id: str, codes: dict[int, bytes]) -> None:
@@ -238,46 +218,7 @@ def _is_open(session: Session, cycle_id: str) -> bool:
     return state == State.OPEN
 
 
-def _stored(session: Session, arrivals: Sequence[Arrival]) -> dict[Key, tuple[int, bytes]]:
-    """Return counter and hash of what is stored under the tokens of these arrivals."""
-    keys = [(a.cycle, a.sheet, a.nonce) for a in arrivals]
-    at = BOX.c
-    wanted = BOX.select().with_only_columns(at.cycle, at.sheet, at.nonce, at.counter, at.envelope_hash)
-    query = wanted.where(tuple_(at.cycle, at.sheet, at.nonce).in_(keys))
-    return {(row[0], row[1], row[2]): (row[3], row[4]) for row in session.connection().execute(query)}
-
-
-def _outcome(stored: tuple[int, bytes] | None, arrival: Arrival) -> str:
-    if stored is None:
-        return "stored"
-    counter, envelope_hash = stored
-    if envelope_hash == arrival.envelope_hash:
-        return "again"
-    if counter == arrival.counter:
-        return "conflict"
-    return "stale" if counter > arrival.counter else "stored"
-
-
-def _write(session: Session, rows: list[dict[str, Any]], statement: Executable) -> None:
-    if rows:
-        session.connection().execute(statement, rows)
-
-
-def _by_key(arrival: Arrival) -> dict[str, Any]:
-    row = vars(arrival)
-    return {f"at_{name}" if name in ("cycle", "sheet", "nonce") else name: row[name] for name in row}
-
-
-_REPLACE = (
-    BOX.update()
-    .where(
-        BOX.c.cycle == bindparam("at_cycle"),
-        BOX.c.sheet == bindparam("at_sheet"),
-        BOX.c.nonce == bindparam("at_nonce"),
-    )
-    .values(
-        counter=bindparam("counter"),
-        envelope_hash=bindparam("envelope_hash"),
-        envelope=bindparam("envelope"),
-    )
-)
+def _issues(session: Session, cycle_id: str) -> bool:
+    """Return whether a cycle gives out passes: after a restore nobody knows any more who has some."""
+    query = select(Cycle.restored).where(Cycle.id == cycle_id, Cycle.state == State.OPEN)
+    return session.exec(query).first() is False

@@ -3,9 +3,9 @@
 Box and issuance have no row ids, times or sequences; their only order is by nonce and by roster number.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import MetaData
+from sqlalchemy import BigInteger, Integer, MetaData, false
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -14,6 +14,8 @@ from services.protocol.signed import SignedDocument
 
 REGISTRY = registry()
 METADATA: MetaData = REGISTRY.metadata
+# Four unsigned bytes don't fit into PostgreSQL's integer.
+WIDE: Any = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Row(SQLModel, registry=REGISTRY):
@@ -21,7 +23,11 @@ class Row(SQLModel, registry=REGISTRY):
 
 
 class Cycle(Row, table=True):
-    """A cycle: its state, its frozen options and records, and the signed manifest once it is open."""
+    """A cycle: its state, its frozen options and records, and the signed manifest once it is open.
+
+    ``restored`` says that it was open when a backup was made that is in use now: who took passes
+    afterwards is not known, so none are issued any more.
+    """
 
     id: str = Field(primary_key=True)
     state: str
@@ -30,6 +36,7 @@ class Cycle(Row, table=True):
     closed: str | None = None
     frame: str | None = None
     mixed: bool = False
+    restored: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
     def opened(self) -> Manifest:
         """Return the manifest of a cycle that has one."""
@@ -79,10 +86,30 @@ class Box(Row, table=True):
     cycle: str = Field(primary_key=True)
     sheet: str = Field(primary_key=True)
     nonce: bytes = Field(primary_key=True)
-    counter: int
+    counter: int = Field(sa_type=WIDE)
     envelope_hash: bytes = Field(index=True)
     envelope: bytes
 
+
+class Audit(Row, table=True):
+    """What an operator did, and why; rows are only ever added."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    day: str
+    action: str
+    cycle: str | None = None
+    reason: str | None = None
+
+
+GRANTS: dict[str, tuple[str, ...]] = {
+    "cycle": ("SELECT", "INSERT", "UPDATE"),
+    "member": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"),
+    "secret": ("SELECT", "INSERT", "DELETE"),
+    "issuance": ("SELECT", "INSERT", "DELETE", "TRUNCATE"),
+    "box": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"),
+    "audit": ("SELECT", "INSERT"),
+}
+"""What survey's role may do on PostgreSQL; writing a table anew empties it with TRUNCATE."""
 
 MIXED = ("issuance", "box")
 """Tables whose traces of order mixing removes."""

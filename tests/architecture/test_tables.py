@@ -38,3 +38,29 @@ def test_survey_keeps_no_time_address_or_order_of_a_sheet() -> None:
         assert not any(kind.startswith(("DATE", "TIME")) for kind in columns.values())
         assert columns.keys().isdisjoint({"id", "created", "address", "ip", "session", "sequence", "order"})
         assert tables[name].dialect_options["sqlite"]["with_rowid"] is False
+
+
+ADDED_ONLY = {
+    "survey": ("audit",),
+    "aggregate": ("ledger_line", "release", "receipt_bucket", "audit"),
+    "report": ("manifest", "release"),
+}
+
+
+def test_every_table_has_rights_and_rows_that_stay_are_only_added() -> None:
+    for service in THREE:
+        grants = importlib.import_module(f"services.{service}.tables").GRANTS
+        assert set(grants) == set(metadata(service).tables)
+        assert all("SELECT" in rights for rights in grants.values())
+        for table in ADDED_ONLY[service]:
+            assert grants[table] == ("SELECT", "INSERT")
+
+
+def test_only_what_holds_traces_of_people_can_be_emptied() -> None:
+    emptied = {
+        table
+        for service in THREE
+        for table, rights in importlib.import_module(f"services.{service}.tables").GRANTS.items()
+        if "TRUNCATE" in rights
+    }
+    assert emptied == {"member", "issuance", "box"}

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -37,6 +38,7 @@ class Services:
     folder: Path
     stage: Stage = field(init=False)
     child: "subprocess.Popen[bytes] | None" = None
+    trust: ssl.SSLContext | bool = True
 
     def __post_init__(self) -> None:
         init_folder(self.folder, kernel_ports())
@@ -48,7 +50,7 @@ class Services:
             command = [sys.executable, "-m", "services", "serve", "all", "--dir", str(self.folder)]
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
-        with httpx.Client(timeout=2.0, trust_env=False) as client:
+        with httpx.Client(timeout=2.0, trust_env=False, verify=self.trust) as client:
             while not all(answers(client, f"{self.url(name)}/healthz") for name in SERVICES):
                 assert self.child.poll() is None, "the services ended"
                 assert time.monotonic() < deadline, "the services did not start"

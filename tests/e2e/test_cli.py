@@ -10,7 +10,10 @@ import pytest
 from services.cli import main
 from services.rehearsal.workforce import make_workforce
 
-COMMANDS = ("init", "serve", "demo", "rehearse", "plan", "simulate")
+COMMANDS = (
+    *("init", "serve", "demo", "rehearse", "plan", "simulate"),
+    *("upgrade", "backup", "restore", "verify", "purge", "void"),
+)
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -57,6 +60,20 @@ def test_help_names_every_command(run: Run) -> None:
         ("rehearse", "--roster", "r.csv"),
         ("plan", "--roster", "r.csv", "--results", "q.csv", "--k", "4"),
         ("demo", "--no-noise"),
+        ("upgrade", "all"),
+        ("upgrade", "all", "--dir", "nowhere"),
+        ("backup", "all", "--dir", "nowhere"),
+        ("backup", "all", "--dir", "nowhere", "--to", "nowhere-either"),
+        ("restore", "all", "--from", "x", "--dir", "y"),
+        ("restore", "aggregate", "--from", "nowhere", "--dir", "nowhere-either"),
+        ("verify",),
+        ("verify", "--dir", "nowhere"),
+        ("verify", "--dir", "nowhere", "--backup", "nowhere-either"),
+        ("verify", "--backup", "nowhere"),
+        ("purge", "--dir", "nowhere"),
+        ("purge", "--dir", "nowhere", "--due", "--cycle", "0123456789abcdef"),
+        ("void", "--dir", "nowhere", "--cycle", "0123456789abcdef"),
+        ("void", "--dir", "nowhere", "--cycle", "../x", "--reason", "None."),
     ],
 )
 def test_bad_use_ends_with_2_and_no_trace(run: Run, words: tuple[str, ...]) -> None:
@@ -90,6 +107,45 @@ def test_serve_needs_a_folder_that_was_made_for_it(run: Run, tmp_path: Path) -> 
     code, out, err = run("serve", "all", "--dir", str(tmp_path))
     assert (code, out) == (2, "")
     assert "Run 'fairpatch init" in err
+
+
+def test_an_operator_upgrades_verifies_backs_up_and_restores(run: Run, tmp_path: Path) -> None:
+    folder, backup, other = (tmp_path / name for name in ("here", "backup", "there"))
+    assert run("init", "--dir", str(folder))[0] == 0
+    code, out, err = run("verify", "--dir", str(folder))
+    assert (code, out) == (2, "")
+    assert "has no database yet" in err
+    code, out, err = run("upgrade", "all", "--dir", str(folder))
+    assert (code, err) == (0, "")
+    assert re.findall(r"^(\w+): the database went from version none to \d+\.$", out, re.M) == [
+        "survey",
+        "aggregate",
+        "report",
+    ]
+    code, out, err = run("verify", "--dir", str(folder))
+    assert (code, err) == (0, "")
+    assert out.endswith("All is well.\n")
+    code, out, err = run("backup", "all", "--dir", str(folder), "--to", str(backup))
+    assert (code, err) == (0, "")
+    assert run("verify", "--backup", str(backup), "--deep")[0] == 0
+    for words in (("survey",), ("report", "--chain-head", "none"), ("aggregate", "--chain-head", "none")):
+        code, out, err = run("restore", *words, "--from", str(backup), "--dir", str(other))
+        assert (code, err) == (0, "")
+        assert f"Check it with: fairpatch verify {words[0]} --dir {other}" in out
+    code, out, err = run("purge", "--dir", str(other), "--due")
+    assert (code, out, err) == (0, "No cycle is due.\n", "")
+
+
+def test_what_is_wrong_ends_with_1_and_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    run("init", "--dir", str(folder))
+    run("upgrade", "all", "--dir", str(folder))
+    (folder / "report" / "identity.key").chmod(0o644)
+    code, out, err = run("verify", "report", "--dir", str(folder))
+    assert code == 1
+    assert err == "Something is wrong; the lines above say what, and what to do.\n"
+    assert "wrong  report: secret files are there, and for their owner only\n" in out
+    assert "       The identity key (identity.key) is not for its owner only. chmod 600 it.\n" in out
 
 
 def test_plan_says_what_a_cycle_could_show(run: Run, tmp_path: Path) -> None:

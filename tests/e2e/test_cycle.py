@@ -248,6 +248,7 @@ def test_the_frame_is_survey_s_own(played: Played) -> None:
 
 
 LOGGED = {"level", "event", "timestamp", "cycle", "sheets", "reason", "error", "places"}
+LOGGED |= {"logger", "place"}
 
 
 def test_the_log_says_nothing_that_is_not_published(

@@ -6,9 +6,9 @@
 import itertools
 import math
 import multiprocessing
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from services.aggregate.core.tally import Tally
 from services.aggregate.core.tree import InvalidAnswers
 from services.protocol.manifest import Manifest
 from services.protocol.plan import noise_variance
+from tests.privacy.sending import drawn as drawn_by
+from tests.privacy.sending import send
 from tests.unit.aggregate.factory import Cycle, made_manifest, made_tally
 
 Count = Callable[[bytes, SheetRules, bytes], Tally]
@@ -240,26 +242,28 @@ def check_every_number_is_noisy(draw: Draw) -> None:
 
 def check_no_shared_draws_after_fork(laplace: Sampler) -> None:
     """Two forked processes and their parent draw different noise."""
+    check_no_shared_draws(laplace, "fork")
+
+
+def check_no_shared_draws(laplace: Sampler, start: Literal["fork", "spawn"]) -> None:
+    """Two processes, started in one of the two ways, and their parent draw different noise."""
     laplace(np.zeros(4, dtype=np.int64), epsilon=0.1)
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context(start)
     ends = [context.Pipe(duplex=False) for _ in range(2)]
-    children = [context.Process(target=_send_noise, args=(laplace, end[1])) for end in ends]
+    children = [context.Process(target=send, args=(laplace, end[1])) for end in ends]
     for child in children:
         child.start()
     drawn = [tuple(end[0].recv()) for end in ends]
     for child in children:
         child.join(timeout=20)
         assert child.exitcode == 0
-    drawn.append(tuple(_noise(laplace)))
+    drawn.append(tuple(drawn_by(laplace)))
     # 64 vectors of 4 cells at epsilon .1: equal by chance with less than 1e-300.
-    assert len(set(drawn)) == 3, "no shared draws after fork"
+    assert len(set(drawn)) == 3, f"no shared draws after {start}"
 
 
-def _noise(laplace: Sampler) -> Sequence[int]:
-    zeros = np.zeros(4, dtype=np.int64)
-    return [int(cell) for _ in range(64) for cell in laplace(zeros, epsilon=0.1)]
-
-
-def _send_noise(laplace: Sampler, end: "Connection[Any, Any]") -> None:
-    end.send(_noise(laplace))
-    end.close()
+def check_threads_share_no_draws(laplace: Sampler) -> None:
+    """Threads that draw at one moment, through one mechanism, get different noise."""
+    with ThreadPoolExecutor(4) as threads:
+        drawn = list(threads.map(lambda _: tuple(drawn_by(laplace)), range(4)))
+    assert len(set(drawn)) == 4, "no shared draws between threads"

@@ -5,8 +5,10 @@ import pytest
 from services.aggregate.core.mechanisms import discrete_gaussian, discrete_laplace
 from tests.privacy.checks import (
     check_laplace,
+    check_no_shared_draws,
     check_no_shared_draws_after_fork,
     check_noise_follows,
+    check_threads_share_no_draws,
     discrete_gaussian_law,
 )
 
@@ -24,3 +26,11 @@ def test_gaussian_noise_follows_its_formula(scale: float) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_forked_processes_share_no_draws() -> None:
     check_no_shared_draws_after_fork(discrete_laplace)
+
+
+def test_spawned_processes_share_no_draws() -> None:
+    check_no_shared_draws(discrete_laplace, "spawn")
+
+
+def test_threads_share_no_draws() -> None:
+    check_threads_share_no_draws(discrete_laplace)

@@ -17,7 +17,6 @@ import gmpy2
 import pytest
 
 from services.aggregate.store import AlreadyRecorded
-from services.kit.database import Database
 from services.protocol.problems import Problem
 from services.rehearsal.blinding import PublicKey
 from services.rehearsal.cycleview import Issuer
@@ -34,6 +33,7 @@ from tests.flow.aggregate.world import World
 from tests.flow.survey.phones import hand_of
 from tests.flow.survey.ring import WORKFORCE, Ring, options, running_ring
 from tests.privacy.test_linkage import first_place
+from tests.stores import LENDER
 
 ENDED_WITHIN_SECONDS = 10.0
 REPS = 24
@@ -293,7 +293,7 @@ def test_a_sheet_whose_commit_failed_is_not_acknowledged() -> None:
 
 
 def test_a_closed_cycle_takes_nothing_from_a_call_that_began_before(tmp_path: Path) -> None:
-    store = Store(Database(f"sqlite:///{tmp_path / 'survey.db'}"))
+    store = Store(LENDER.open(tmp_path, "survey"))
     store.add_cycle(Cycle(id=ARRIVAL.cycle, state=State.OPEN, draft="{}"), [])
     assert store.close_cycle(ARRIVAL.cycle, "2026-03-02T09:00:00Z")
     assert store.put_envelopes([ARRIVAL]) == ["closed"]

@@ -53,11 +53,23 @@ MERGING: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[float, ...], tuple[s
         (-7 / 15, -7 / 15, 1 / 3, 1),
         ("under 100 %", "under 100 %", "100 to 120 %", "120 % and more"),
     ),
-    # The middle band joins the neighbour with fewer people.
+    # A middle band joins its neighbour on the same side of quota, even if the other one has fewer people:
+    # how many made quota is published too, and would tell the small band by subtraction.
     (40, 5, 20, 30): (
-        (0, 2, 2, 3),
-        (-1, 1 / 5, 1 / 5, 1),
-        ("under 70 %", "70 to 120 %", "70 to 120 %", "120 % and more"),
+        (0, 0, 2, 3),
+        (-25 / 27, -25 / 27, 1 / 3, 1),
+        ("under 100 %", "under 100 %", "100 to 120 %", "120 % and more"),
+    ),
+    (40, 20, 5, 30): (
+        (0, 1, 3, 3),
+        (-1, -1 / 3, 19 / 21, 19 / 21),
+        ("under 70 %", "70 to 100 %", "100 % and more", "100 % and more"),
+    ),
+    # Where fewer than k made quota altogether, their side can't stand alone; then it is not published either.
+    (40, 20, 5, 3): (
+        (0, 1, 1, 1),
+        (-1, -1 / 14, -1 / 14, -1 / 14),
+        ("under 70 %", "70 % and more", "70 % and more", "70 % and more"),
     ),
     # An empty band is no value either: nobody shares it.
     (30, 40, 20, 0): (

@@ -4,6 +4,7 @@ This is the only importer of opendp; ``opendp.prelude`` would cost 4.5 s and is 
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -100,8 +101,12 @@ def discrete_gaussian(sums: npt.ArrayLike, *, scale: float) -> Counts:
     return _apply(measurement, exact)
 
 
+@lru_cache(maxsize=32)
 def _laplace_within(epsilon: float) -> Any:
-    """Return OpenDP's integer Laplace whose own privacy map costs at most ``epsilon``."""
+    """Return OpenDP's integer Laplace whose own privacy map costs at most ``epsilon``.
+
+    Kept, because building and certifying it takes longer than drawing a table; it holds no randomness.
+    """
     scale = positive(1.0 / epsilon, "scale")
     if _cost(_laplace(scale)) > epsilon:
         # 1/epsilon was rounded down by half a unit in the last place: .35 would cost .35 + 6e-17.

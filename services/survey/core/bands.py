@@ -57,12 +57,13 @@ def band(context: BandContext, value: float) -> int:
 
 
 def merge_bands(
-    counts: Sequence[int], scores: Sequence[float], k: int
+    counts: Sequence[int], scores: Sequence[float], k: int, *, apart: int = 0
 ) -> tuple[tuple[int, ...], tuple[float, ...]] | None:
     """Merge neighbouring bands until at least k people share each.
 
     The band with the fewest people goes first (the lower one on a tie). It joins the neighbour with
-    fewer people (the lower one on a tie), and that repeats until every standing band has k.
+    fewer people (the lower one on a tie), and that repeats until every standing band has k. Bands below
+    ``apart`` join those from it on only where one side has fewer than k people altogether.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def merge_bands(
         Score of each band, shape ``(m,)``.
     k : int
         Smallest number of people who may share a band [reps].
+    apart : int
+        First band on the other side of a count that is published too; 0 if there is none.
 
     Returns
     -------
@@ -82,13 +85,16 @@ def merge_bands(
 
     Notes
     -----
-    Privacy: exact; ensures that a band sealed in is shared by k invited people.
+    Privacy: exact; ensures that a band sealed in is shared by k invited people. How many made quota is
+    published too: a merged band that mixed both sides would give away, by subtraction, the small band.
     Source: statistics.md, section 1.
 
     Examples
     --------
     >>> merge_bands([4, 40, 30, 30], [-1.0, -0.5, 0.5, 1.0], 10)[0]
     (1, 1, 2, 3)
+    >>> merge_bands([40, 20, 4, 30], [-1.0, -0.5, 0.5, 1.0], 10, apart=2)[0]
+    (0, 1, 3, 3)
     >>> merge_bands([3, 3], [-1.0, 1.0], 10) is None
     True
     """
@@ -102,10 +108,16 @@ def merge_bands(
     while people(least := min(blocks, key=people)) < k:
         at = blocks.index(least)
         beside = [place for place in (at - 1, at + 1) if 0 <= place < len(blocks)]
-        into = min(beside, key=lambda place: people(blocks[place]))
+        into = min(beside, key=lambda place: (_mixes(blocks[place], least, apart), people(blocks[place])))
         blocks[into] = (blocks[into][0], sorted(blocks[into][1] + least[1]))
         del blocks[at]
     return _described(blocks, counts, scores)
+
+
+def _mixes(one: tuple[int, list[int]], other: tuple[int, list[int]], apart: int) -> bool:
+    """Whether joining two blocks would mix bands of both sides, and neither is mixed already."""
+    sides = [{index >= apart for index in members} for _, members in (one, other)]
+    return sides[0] != sides[1] and all(len(side) == 1 for side in sides)
 
 
 def _described(
@@ -151,7 +163,8 @@ def make_bands(context: BandContext, counts: Sequence[int], k: int) -> Bands | N
     >>> make_bands("attainment", [30, 40, 25, 6], 10).labels
     ('under 70 %', '70 to 100 %', '100 % and more', '100 % and more')
     """
-    merged = merge_bands(counts, SCORES[context], k)
+    quota = EDGES[context].index(HIT_FROM) + 1 if context == "attainment" else 0
+    merged = merge_bands(counts, SCORES[context], k, apart=quota)
     if merged is None:
         return None
     merged_into, scores = merged

@@ -48,8 +48,8 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     },
     State.RELEASED: {Event.ERASE: State.ERASED},
     State.ERASED: {},
-    State.CANCELLED: {},
-    State.VOID: {},
+    State.CANCELLED: {Event.ERASE: State.ERASED},
+    State.VOID: {Event.ERASE: State.ERASED},
 }
 
 

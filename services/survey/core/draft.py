@@ -11,6 +11,7 @@ from services.protocol.encoding import b64
 from services.protocol.frame import Records
 from services.protocol.manifest import Bands, Group, Instrument, Manifest, Part, SheetSpec, Text, instant
 from services.protocol.plan import CATALOGUE, CONTEXT_WIDTH, Plan
+from services.survey.core.retention import retention
 
 
 class Options(Part):
@@ -232,7 +233,7 @@ def make_manifest(
         plan=draft.plan,
         delivery="file",
         scripts={},
-        retention="Sealed sheets are deleted with the cycle; their keys are destroyed at the release.",
+        retention=retention(),
         sample=options.sample,
         made_up=options.made_up,
         rehearsal=options.rehearsal,

@@ -9,7 +9,7 @@ from tests.flow.aggregate.world import World
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(store_kind: str, tmp_path: Path) -> Iterator[World]:
     """Return a world whose databases are closed at the end."""
     made = World(tmp_path / "aggregate")
     yield made

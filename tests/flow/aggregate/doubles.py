@@ -86,11 +86,12 @@ class Survey:
 
 @dataclass
 class Report:
-    """Report as aggregate calls it: a chain per company."""
+    """Report as aggregate calls it: a chain per company; ``known`` are the cycles whose manifest it has."""
 
     clock: Callable[[], datetime]
     chains: dict[str, list[str]] = field(default_factory=dict)
     documents: list[dict[str, Any]] = field(default_factory=list)
+    known: set[str] | None = None
     down: bool = False
     calls: int = 0
 
@@ -110,9 +111,15 @@ class Report:
         if request.method == "GET":
             chain = self.chains.get(request.url.params["company"], [])
             return httpx.Response(200, json={"head": chain[-1] if chain else None, "length": len(chain)})
-        return self._take(json.loads(request.content)["document"])
+        document = json.loads(request.content)["document"]
+        if request.method == "PUT" and self.known is not None:
+            self.known.add(document["cycle"])
+            return httpx.Response(200, json={"hash": sha256(canonical(document)).hex()})
+        return self._take(document)
 
     def _take(self, document: dict[str, Any]) -> httpx.Response:
+        if self.known is not None and document["cycle"] not in self.known:
+            return problem(Problem("cycle-state"))
         chain = self.chains.setdefault(document["company"], [])
         hashed = sha256(canonical(document)).hex()
         if hashed in chain:

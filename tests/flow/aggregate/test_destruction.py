@@ -1,6 +1,5 @@
 """Opening keys end with their cycle, whatever resists, and never before it is known to be over."""
 
-import shutil
 import time
 
 import pytest
@@ -29,56 +28,6 @@ def obstruct(world: World, cycle: str) -> None:
 def clear(world: World, cycle: str) -> None:
     """Take it away."""
     (world.settings.keys_folder / cycle / "m").rmdir()
-
-
-def lose_database(world: World) -> None:
-    """Leave an empty folder where the database was."""
-    world.stop()
-    kept = world.folder / "kept"
-    kept.mkdir()
-    for path in world.folder.glob("aggregate.db*"):
-        shutil.move(path, kept / path.name)
-
-
-def find_database(world: World) -> None:
-    """Put the database back."""
-    world.stop()
-    for path in world.folder.glob("aggregate.db*"):
-        path.unlink()
-    for path in (world.folder / "kept").iterdir():
-        shutil.move(path, world.folder / path.name)
-
-
-def test_a_start_on_an_empty_database_destroys_no_key(world: World) -> None:
-    manifest = world.closed(world.flow())
-    before = {path: path.read_bytes() for path in world.key_files()}
-    lose_database(world)
-    with world.service() as running:
-        assert WRONG_DATABASE in running.client.get("/readyz").text
-    assert {path: path.read_bytes() for path in world.key_files()} == before
-    find_database(world)
-    flow = world.flow()
-    flow.finish_destruction()
-    flow.compare_chains()
-    assert flow.unready() == []
-    assert flow.release(manifest.cycle).state == "released"
-    assert world.key_files() == []
-
-
-def test_a_start_on_an_older_database_destroys_no_key_of_a_newer_cycle(world: World) -> None:
-    world.opened(world.flow())
-    world.stop()
-    shutil.copytree(world.folder, world.folder.with_name("older"))
-    world.opened(world.flow(), make_proposal("summer-2026"))
-    world.stop()
-    for path in world.folder.glob("aggregate.db*"):
-        path.unlink()
-    for path in world.folder.with_name("older").glob("aggregate.db*"):
-        shutil.copy(path, world.folder / path.name)
-    before = {path: path.read_bytes() for path in world.key_files()}
-    world.flow().finish_destruction()
-    assert {path: path.read_bytes() for path in world.key_files()} == before
-    assert cycles_with_keys(world) == {"spring-2026", "summer-2026"}
 
 
 def test_keys_of_a_broken_proposal_stay_until_it_is_repeated(world: World) -> None:

@@ -73,6 +73,22 @@ def test_only_a_few_chunks_wait_in_memory(world: World) -> None:
     assert len(counted) == len(sealed)
 
 
+@pytest.mark.parametrize("repeat", [False, True])
+def test_a_box_out_of_order_is_counted_in_one_piece(world: World, repeat: bool) -> None:
+    flow = world.flow()
+    manifest = world.closed(flow)
+    sealed = world.survey.boxes[manifest.cycle][GROUP_SHEET]
+    # With a repeat, the first stands, however far apart the two are.
+    box = [*reversed(sealed), *([sealed[-1]] if repeat else [])]
+    key = world.parts().keyring.read(manifest.cycle, GROUP_SHEET)
+    rules = rules_of(manifest, GROUP_SHEET, value_commitments(GROUP_SHEET, (0, 1)))
+    apart = count_sheet(lambda: iter(box), rules, key, Inline(), lambda _: None)
+    together = count_sheet(lambda: [b"".join(box)], rules, key, Inline(), lambda _: None)
+    assert (apart.exact_counts == together.exact_counts).all()
+    assert apart.outcomes == together.outcomes
+    assert (apart.counted, apart.rejected) == (25, {"duplicate": 1} if repeat else {})
+
+
 def box_of(content: bytes, *, pieces: int = 7) -> SurveyBox:
     """Return the client of a survey whose box is ``content``, sent in small pieces."""
 

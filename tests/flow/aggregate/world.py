@@ -38,6 +38,7 @@ from tests.flow.aggregate.factories import (
     make_proposal,
     make_upload,
 )
+from tests.stores import LENDER
 
 CELLS: dict[str, list[tuple[int, int] | None]] = {
     GROUP_SHEET: [(i % 3, i % 2) for i in range(24)] + [None],
@@ -94,6 +95,7 @@ class World:
             folder=self.folder,
             port=8102,
             url="http://aggregate.test",
+            database=LENDER.url(self.folder, "aggregate"),
             workers=1,
             peers={
                 name: Peer(url=f"http://{name}.test", public_key=b64(identity.public))
@@ -105,7 +107,7 @@ class World:
 
     def parts(self, *, chunk_envelopes: int = 8) -> Parts:
         """Return the real parts on this folder, as after a start."""
-        database = Database(self.settings.database_url)
+        database = LENDER.open(self.folder, "aggregate")
         self.databases.append(database)
         store = Store(database)
         survey = self._client("survey", httpx.MockTransport(self.survey))
@@ -190,6 +192,7 @@ class World:
         """Close what was opened."""
         for database in self.databases:
             database.close()
+        LENDER.take_back(self.folder)
 
 
 @dataclass

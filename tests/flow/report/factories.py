@@ -25,6 +25,7 @@ from services.protocol.release import FIRST, GroupState, LedgerLine, NoisyTable,
 from services.protocol.signed import Purpose, Service, SignedDocument
 from services.report.app import build_app
 from services.report.settings import ReportSettings
+from tests.stores import LENDER
 
 NOW = datetime(2026, 3, 16, 9, 0, tzinfo=UTC)
 CYCLE = "spring-2026"
@@ -363,7 +364,7 @@ def make_settings(folder: Path) -> ReportSettings:
         folder=folder,
         port=8103,
         url="http://report.test",
-        database=f"sqlite:///{folder / 'report.db'}",
+        database=LENDER.url(folder, "report"),
         peers={
             name: Peer(url=f"http://{name}.test", public_key=b64(identity.public))
             for name, identity in IDENTITIES.items()
@@ -371,9 +372,15 @@ def make_settings(folder: Path) -> ReportSettings:
     )
 
 
+HOUSES: list[House] = []
+"""Houses whose databases are open; the tests' conftest closes them."""
+
+
 def make_house(folder: Path) -> House:
     """Return a report service that knows nothing yet."""
-    return House(build_app(make_settings(folder), clock=lambda: NOW))
+    house = House(build_app(make_settings(folder), clock=lambda: NOW))
+    HOUSES.append(house)
+    return house
 
 
 def make_released_house(folder: Path, manifest: Manifest | None = None, **changes: Any) -> House:

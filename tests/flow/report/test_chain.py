@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from services.kit.database import Database
 from services.protocol.problems import Problem
 from services.protocol.release import FIRST, Release
 from services.protocol.signed import SignedDocument, check_document
@@ -29,6 +28,7 @@ from tests.flow.report.factories import (
     signed_manifest,
     signed_release,
 )
+from tests.stores import LENDER
 
 MANIFEST_DOOR = f"/internal/cycles/{CYCLE}/manifest"
 RELEASE_DOOR = "/internal/releases"
@@ -99,14 +99,21 @@ def test_only_the_right_peer_may_call(tmp_path: Path) -> None:
     manifest_body, release_body = signed_manifest(manifest), signed_release(make_release(manifest))
     for answer in (
         house.send("PUT", MANIFEST_DOOR, body=manifest_body),
-        house.send("PUT", MANIFEST_DOOR, peer="aggregate", body=manifest_body),
         house.send("PUT", MANIFEST_DOOR, peer="survey", identity=STRANGER, body=manifest_body),
         house.send("POST", RELEASE_DOOR, body=release_body),
         house.send("POST", RELEASE_DOOR, peer="survey", body=release_body),
         house.send("GET", f"/internal/chain?company={COMPANY}"),
         house.send("GET", "/internal/chain?company=Other", peer="survey"),
+        house.send("PUT", MANIFEST_DOOR, peer="aggregate", identity=STRANGER, body=manifest_body),
     ):
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:fairpatch:problem:unauthorized")
+
+
+def test_aggregate_may_bring_a_manifest_that_both_signed(tmp_path: Path) -> None:
+    house, body = make_house(tmp_path), signed_manifest(make_manifest())
+    half = body.model_copy(update={"signatures": {"aggregate": body.signatures["aggregate"]}})
+    assert house.send("PUT", MANIFEST_DOOR, peer="aggregate", body=half).status_code == 401
+    assert house.send("PUT", MANIFEST_DOOR, peer="aggregate", body=body).status_code == 200
 
 
 def test_a_release_is_new_once_and_known_afterwards(tmp_path: Path) -> None:
@@ -210,7 +217,23 @@ def another_group(release: Release) -> Release:
     return release.model_copy(update={"groups": (first.model_copy(update={"id": "moon"}), *rest)})
 
 
+def change_of_line(place: int, **changed: object) -> Callable[[Release], Release]:
+    """Return a change of one ledger line: a release that was paid for in another way than promised."""
+
+    def change(release: Release) -> Release:
+        lines = list(release.ledger)
+        lines[place] = lines[place].model_copy(update=changed)
+        return release.model_copy(update={"ledger": tuple(lines)})
+
+    return change
+
+
 CHANGES: dict[str, Callable[[Release], Release]] = {
+    "less spent on answers than promised": change_of_line(0, epsilon_micro=1_000_000),
+    "less spent on coins than promised": change_of_line(1, epsilon_micro=500_000),
+    "another delta": change_of_line(1, delta=1e-7),
+    "nothing spent": lambda release: release.model_copy(update={"ledger": ()}),
+    "a line twice": lambda release: release.model_copy(update={"ledger": release.ledger * 2}),
     "epsilon": spend_more,
     "held group shown": show_a_held_group,
     "numbers of a held group": hide_nothing_of_a_held_group,
@@ -273,7 +296,7 @@ def test_nothing_of_a_refused_body_is_repeated(tmp_path: Path) -> None:
 
 
 def test_of_two_releases_for_one_place_exactly_one_is_kept(tmp_path: Path) -> None:
-    store = Store(Database(f"sqlite:///{tmp_path / 'report.db'}"))
+    store = Store(LENDER.open(tmp_path, "report"))
     cycles = [f"cycle-{number}" for number in range(8)]
     for cycle in cycles:
         store.add_manifest(ManifestRecord(cycle, COMPANY, f"manifest of {cycle}", "{}"))

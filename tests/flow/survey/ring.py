@@ -23,6 +23,7 @@ from services.rehearsal.workforce import make_workforce
 from services.survey.app import build_app
 from services.survey.core.draft import Options
 from services.survey.settings import SurveySettings
+from tests.stores import LENDER
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WORKFORCE = make_workforce(reps=80, world="seeds", seed=11, response=0.8)
@@ -86,6 +87,10 @@ class Ring:
         """The header that opens HR's door."""
         return {"authorization": "Bearer door"}
 
+    def query(self, statement: str, **values: object) -> list[tuple[object, ...]]:
+        """Return what an operator finds in survey's database."""
+        return LENDER.query(self.folder, "survey", statement, **values)
+
     def draft(self, chosen: Options | None = None, **files: bytes) -> httpx.Response:
         """Upload a roster and results."""
         return self.client.post(
@@ -117,6 +122,7 @@ def running_ring(folder: Path) -> Iterator[Ring]:
         folder=folder / "survey",
         port=1,
         url="http://survey",
+        database=LENDER.url(folder / "survey", "survey"),
         peers={
             "aggregate": Peer(url="http://aggregate", public_key=b64(aggregate.public)),
             "report": Peer(url="http://report", public_key=b64(aggregate.public)),

@@ -1,6 +1,5 @@
 """What HR may ask of survey: all of a file or none of it, links once, a close that can be repeated."""
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -13,18 +12,15 @@ from tests.flow.survey.ring import NOW, WORKFORCE, Ring, options
 
 def rows(ring: Ring, table: str, cycle: str) -> int:
     """Return how many rows of a cycle a table has."""
-    with sqlite3.connect(ring.folder / "survey.db") as connection:
-        count: int = connection.execute(f"SELECT count(*) FROM {table} WHERE cycle = ?", (cycle,)).fetchone()[
-            0
-        ]
+    ((count,),) = ring.query(f"SELECT count(*) FROM {table} WHERE cycle = :cycle", cycle=cycle)
+    assert isinstance(count, int)
     return count
 
 
 def stored_frame(ring: Ring, cycle: str) -> Frame:
     """Return the frame of a closed cycle, after checking its signature."""
-    with sqlite3.connect(ring.folder / "survey.db") as connection:
-        (text,) = connection.execute("SELECT frame FROM cycle WHERE id = ?", (cycle,)).fetchone()
-    signed = SignedDocument.model_validate_json(text)
+    ((text,),) = ring.query("SELECT frame FROM cycle WHERE id = :cycle", cycle=cycle)
+    signed = SignedDocument.model_validate_json(str(text))
     check(ring.survey_key, "frame", canonical(signed.document), signed.signatures["survey"])
     return parse(signed.document)
 
@@ -35,8 +31,7 @@ def test_hr_needs_the_key(ring: Ring) -> None:
 
 
 def test_a_bad_line_refuses_the_whole_file_with_its_place(ring: Ring) -> None:
-    with sqlite3.connect(ring.folder / "survey.db") as connection:
-        before = connection.execute("SELECT count(*) FROM cycle").fetchone()
+    before = ring.query("SELECT count(*) FROM cycle")
     lines = WORKFORCE.results_csv.split(b"\n")
     columns = lines[0].split(b",")
     cells = lines[5].split(b",")
@@ -45,8 +40,7 @@ def test_a_bad_line_refuses_the_whole_file_with_its_place(ring: Ring) -> None:
     answer = ring.draft(results=b"\n".join(lines))
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("results.csv, line 6, quota: ")
-    with sqlite3.connect(ring.folder / "survey.db") as connection:
-        assert connection.execute("SELECT count(*) FROM cycle").fetchone() == before
+    assert ring.query("SELECT count(*) FROM cycle") == before
 
 
 def test_every_value_is_shared_by_k_invited(ring: Ring) -> None:
@@ -162,9 +156,7 @@ def test_the_close_freezes_a_signed_frame_and_erases_who_took_passes(ring: Ring)
     for _ in range(2):
         assert ring.client.post(f"/hr/cycles/{cycle}/close", headers=ring.hr).json()["state"] == "closed"
     assert rows(ring, "issuance", cycle) == 0
-    with sqlite3.connect(ring.folder / "survey.db") as connection:
-        query = "SELECT count(code_hash) FROM member WHERE cycle = ?"
-        assert connection.execute(query, (cycle,)).fetchone() == (0,)
+    assert ring.query("SELECT count(code_hash) FROM member WHERE cycle = :cycle", cycle=cycle) == [(0,)]
     frame = stored_frame(ring, cycle)
     assert frame.sheets["support-result"].model_dump() == {"issued": 1, "received": 1}
     assert frame.sheets["flag-result"].model_dump() == {"issued": 1, "received": 0}

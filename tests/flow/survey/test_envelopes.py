@@ -1,16 +1,18 @@
 """P8 and P1 at survey's door: what is not a good envelope is refused by name, and changes nothing."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import inspect
 
 from services.protocol.encoding import sha256
+from services.survey.tables import METADATA
 from tests.flow.survey.phones import Hand, hand_of
 from tests.flow.survey.ring import Ring
+from tests.stores import LENDER
 
 SHEET, OTHER = "support-result", "flag-result"
 
@@ -29,8 +31,7 @@ def hands(ring: Ring) -> tuple[Hand, Hand]:
 
 def box(ring: Ring) -> bytes:
     """Return a digest of all that is stored in the box."""
-    with sqlite3.connect(ring.folder / "survey.db") as connection:
-        rows = connection.execute("SELECT * FROM box ORDER BY 1, 2, 3").fetchall()
+    rows = ring.query("SELECT * FROM box ORDER BY 1, 2, 3")
     return sha256(repr(rows).encode())
 
 
@@ -130,8 +131,11 @@ def test_the_same_bytes_are_acknowledged_again_and_stored_once(ring: Ring, hands
 
 
 def test_nothing_is_stored_beside_nonce_counter_hash_and_envelope(ring: Ring) -> None:
-    with sqlite3.connect(ring.folder / "survey.db") as connection:
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(box)")]
-        statement = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'box'").fetchone()[0]
+    columns = list(METADATA.tables["box"].columns.keys())
     assert columns == ["cycle", "sheet", "nonce", "counter", "envelope_hash", "envelope"]
-    assert "WITHOUT ROWID" in statement
+    database = LENDER.open(ring.folder, "survey")
+    assert [column["name"] for column in inspect(database.engine).get_columns("box")] == columns
+    if database.is_sqlite:
+        ((statement,),) = ring.query("SELECT sql FROM sqlite_master WHERE name = 'box'")
+        assert "WITHOUT ROWID" in str(statement)
+    database.close()

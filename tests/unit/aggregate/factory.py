@@ -182,7 +182,7 @@ def made_sheet(
 def made_tally(counts: Sequence[Sequence[int]], *, blanks: int = 0) -> Tally:
     """Return a tally with these exact counts."""
     exact = np.array(counts, dtype=np.int64)
-    return Tally(exact, int(exact.sum()) + blanks, 0, {}, [], b"")
+    return Tally(exact, int(exact.sum()) + blanks, 0, {}, b"", None)
 
 
 def made_tallies(of: manifest.Manifest, *, counted: int) -> dict[str, Tally]:

@@ -3,9 +3,11 @@
 import pickle
 import subprocess
 import sys
-from collections import Counter
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from services.aggregate.core.chunks import InvalidChunk, cut
 from services.aggregate.core.opener import InvalidOpeningKey
+from services.aggregate.core.receiptlist import LINE_BYTES, unpack
 from services.aggregate.core.tally import RepeatedNonce, Tally, count_chunk, merge
 from services.protocol import envelope, receipts, sheet
 from services.protocol.commitments import encode_value
@@ -33,11 +36,16 @@ def count(*envelopes: bytes) -> Tally:
     return count_chunk(b"".join(envelopes), RULES, KEY)
 
 
+def lines(tally: Tally) -> list[tuple[bytes, receipts.Outcome]]:
+    """Return the lines of a tally's receipt list."""
+    return list(unpack(tally.outcomes))
+
+
 def reason(data: bytes) -> str:
     """Return why the one envelope is rejected."""
     tally = count(data)
     assert (tally.counted, tally.withdrawn, int(tally.exact_counts.sum())) == (0, 0, 0)
-    assert tally.outcomes == [(receipts.receipt_hash(data), "rejected")]
+    assert lines(tally) == [(receipts.receipt_hash(data), "rejected")]
     (only,) = tally.rejected
     assert tally.rejected == {only: 1}
     return only
@@ -62,7 +70,7 @@ def test_each_answer_adds_to_its_cell_and_a_blank_to_none() -> None:
     tally = count(*(CYCLE.answer(SHEET, cell) for cell in cells))
     assert tally.exact_counts.tolist() == [[2, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]]
     assert (tally.counted, tally.withdrawn, tally.rejected, tally.received) == (6, 0, {}, 6)
-    assert {outcome for _, outcome in tally.outcomes} == {"counted"}
+    assert {outcome for _, outcome in lines(tally)} == {"counted"}
 
 
 def test_every_sheet_of_the_plan_can_be_counted() -> None:
@@ -119,7 +127,7 @@ def test_copies_of_one_sealed_sheet_under_other_tokens_are_counted_once() -> Non
         tally = count(*box)
         assert (tally.counted, tally.rejected) == (1, {"sealing": 50})
         assert tally.exact_counts[0, 2] == tally.exact_counts.sum() == 1
-        assert (receipts.receipt_hash(GOOD), "counted") in tally.outcomes
+        assert (receipts.receipt_hash(GOOD), "counted") in lines(tally)
 
 
 def test_a_copy_under_a_second_token_for_the_same_key_is_a_duplicate() -> None:
@@ -158,13 +166,27 @@ def test_commitment() -> None:
     assert reason(sealed_sheet((0,), bytes(16), bytes(32))) == "commitment"
 
 
+def test_a_secret_that_was_right_once_certifies_no_other_value_and_no_other_secret() -> None:
+    right = [CYCLE.answer(SHEET, (0, value)) for value in (1, 2)]
+    wrong = [
+        sealed_sheet((0,), encode_value(1), secret)
+        for secret in (secret_of(SHEET, 2), secret_of(SHEET, 0), bytes(32))
+    ]
+    uncertified = sealed_sheet((0,), encode_value(4), secret_of(SHEET, 1))
+    tally = count(*right, *wrong, uncertified, *right[:1], CYCLE.answer(SHEET, (1, 1)))
+    assert (tally.counted, tally.rejected) == (3, {"duplicate": 1, "value": 1, "commitment": 3})
+    assert tally.exact_counts[:, 1].tolist() == [1, 1, 0]
+    # Nor does a wrong secret that came first.
+    assert count(*wrong, *right).rejected == {"commitment": 3}
+
+
 def test_withdrawal_is_checked_but_not_opened() -> None:
     unopenable = CYCLE.envelope(SHEET, CYCLE.plaintext(SHEET, (0, 0)), kind=envelope.WITHDRAWAL)
     assert count(unopenable).withdrawn == 1
     noise = bytes(LENGTH - SEALED_AT)
     tally = count(CYCLE.envelope(SHEET, b"", kind=envelope.WITHDRAWAL, sealed=noise))
     assert (tally.counted, tally.withdrawn, tally.rejected) == (0, 1, {})
-    assert tally.outcomes[0][1] == "withdrawn"
+    assert lines(tally)[0][1] == "withdrawn"
     assert reason(flipped(unopenable, SIGNATURE_AT)) == "signature"
     # The kind is signed: nobody else can make a withdrawal of an answer.
     assert reason(flipped(GOOD, 2)) == "signature"
@@ -189,16 +211,12 @@ def test_only_the_first_valid_sheet_of_a_nonce_stands() -> None:
 
 def test_bad_sheets_leave_the_others_alone() -> None:
     bad = [flipped(GOOD, at) for at in (0, 8, SIGNATURE_AT)]
-    tally = count(bad[0], GOOD, bad[1], bad[2], CYCLE.answer(SHEET, None))
+    blank = CYCLE.answer(SHEET, None)
+    tally = count(bad[0], GOOD, bad[1], bad[2], blank)
     assert (tally.counted, tally.exact_counts[0, 2]) == (2, 1)
     assert list(tally.rejected) == ["form", "token", "signature"]
-    assert [outcome for _, outcome in tally.outcomes] == [
-        "rejected",
-        "counted",
-        "rejected",
-        "rejected",
-        "counted",
-    ]
+    fates = dict.fromkeys(bad, "rejected") | dict.fromkeys((GOOD, blank), "counted")
+    assert dict(lines(tally)) == {receipts.receipt_hash(data): fate for data, fate in fates.items()}
 
 
 def test_reasons_are_those_of_the_release() -> None:
@@ -258,11 +276,63 @@ def test_a_repeat_hidden_in_another_chunk_is_found_when_merged() -> None:
     assert count(one, other, one).rejected == {"duplicate": 1}
 
 
+@pytest.mark.parametrize("apart", [1, 2, 3])
+def test_a_repeat_is_found_however_many_chunks_lie_between(mixed_box: list[bytes], apart: int) -> None:
+    chunks = [count(data) for data in dict.fromkeys(mixed_box) if count(data).counted]
+    assert merge(chunks).counted == len(chunks) == 16
+    for at in range(len(chunks) - apart):
+        with pytest.raises(RepeatedNonce):
+            merge([*chunks[: at + apart], chunks[at], *chunks[at + apart :]])
+
+
+def test_a_chunk_out_of_order_is_not_merged_even_without_a_repeat() -> None:
+    first, second = halves(6)
+    assert merge([count(*first), count(*second)]).counted == 6
+    with pytest.raises(RepeatedNonce):
+        merge([count(*second), count(*first)])
+    # Chunks that overlap: the last sheet of each lies in the other.
+    with pytest.raises(RepeatedNonce):
+        merge([count(*first[:-1], second[-1]), count(*second[:-1], first[-1])])
+
+
+def test_what_spends_no_nonce_is_in_nobodys_way() -> None:
+    first, second = halves(6)
+    claims = count(flipped(second[-1], SIGNATURE_AT)), count(flipped(first[0], TOKEN_AT + 80))
+    assert [claim.nonces for claim in claims] == [None, None]
+    parts = merge([claims[0], count(*first), claims[1], count(*second)])
+    assert (parts.counted, parts.rejected) == (6, {"token": 1, "signature": 1})
+    assert parts.nonces == (nonce_of(first[0]), nonce_of(second[-1]))
+
+
+def halves(sheets: int) -> tuple[list[bytes], list[bytes]]:
+    """Return the envelopes of an honest box, in two parts."""
+    box = sorted((CYCLE.answer(SHEET, None) for _ in range(sheets)), key=nonce_of)
+    return box[: sheets // 2], box[sheets // 2 :]
+
+
+def test_merging_holds_one_chunk_at_a_time_and_33_bytes_a_sheet() -> None:
+    alive: list[weakref.ref[Tally]] = []
+
+    def chunks() -> Iterator[Tally]:
+        for number in range(50):
+            assert sum(one() is not None for one in alive) <= 2
+            nonce = number.to_bytes(32, "big")
+            made = Tally(
+                np.ones((3, 4), dtype=np.int64), 12, 0, {}, bytes([number]) * 12 * 33, (nonce, nonce)
+            )
+            alive.append(weakref.ref(made))
+            yield made
+
+    whole = merge(chunks())
+    assert (whole.received, whole.counted) == (600, 600)
+    assert len(whole.outcomes) == 600 * LINE_BYTES
+    assert {name for name, held in vars(whole).items() if isinstance(held, list | set)} == set()
+
+
 def test_order_does_not_matter_to_a_box_counted_whole(mixed_box: list[bytes]) -> None:
-    backwards = count(*reversed(mixed_box))
-    whole = count(*mixed_box)
+    backwards, whole = count(*reversed(mixed_box)), count(*mixed_box)
     assert backwards.exact_counts.tolist() == whole.exact_counts.tolist()
-    assert Counter(backwards.outcomes) == Counter(whole.outcomes)
+    assert backwards.outcomes == whole.outcomes
 
 
 def test_2000_sheets() -> None:

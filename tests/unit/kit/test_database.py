@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel, select
 
-from services.kit.database import Database, compact
+from services.kit.database import Database
 from services.protocol.problems import Problem
 
 CANARY = "CANARY-51c2"
@@ -146,7 +146,7 @@ def test_compacting_leaves_no_older_page(tmp_path: Path) -> None:
         note.text = "overwritten"
         session.add(note)
     assert found(tmp_path) == ["test.db-wal"]
-    compact(database.engine)
+    database.compact()
     assert found(tmp_path) == []
     put(database, 2)
     assert count(database) == 2
@@ -159,7 +159,7 @@ def test_compacting_gives_freed_pages_back(tmp_path: Path) -> None:
         session.add_all(Note(id=number, text="x" * 1000) for number in range(500))
     with database.transaction() as session:
         session.exec(delete(Note))
-    compact(database.engine)
+    database.compact()
     assert (tmp_path / "test.db").stat().st_size < 50_000
     database.close()
 
@@ -179,11 +179,11 @@ def test_compacting_says_so_when_a_reader_holds_the_log(tmp_path: Path) -> None:
     cursor.execute("BEGIN")
     cursor.execute("SELECT * FROM note").fetchall()
     with pytest.raises(Problem) as caught:
-        compact(database.engine)
+        database.compact()
     assert caught.value.kind == "busy"
     cursor.execute("COMMIT")
     reader.close()
-    compact(database.engine)
+    database.compact()
     assert (tmp_path / "test.db-wal").stat().st_size == 0
     database.close()
 

@@ -1,7 +1,10 @@
 """The HTTP edge: one shape of errors, nothing repeated, limits, headers, health."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any
 
 import httpx
@@ -11,10 +14,12 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.telemetry import _asgi
 
-from services.kit.http import PROBLEM_JSON, make_app, no_lifespan
+from services.kit.edge import PROBLEM_JSON
+from services.kit.http import make_app, no_lifespan
+from services.kit.logs import forget_faults
 from services.protocol.manifest import Part, Text
 from services.protocol.problems import Problem
-from tests.unit.kit.doubles import ask
+from tests.unit.kit.doubles import ask, run
 
 CANARY = "CANARY-7f3a"
 LIMIT = 1000
@@ -90,6 +95,7 @@ APP = make()
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[list[Any]]:
     """Collect what is logged."""
+    forget_faults()
     with structlog.testing.capture_logs() as lines:
         yield lines
 
@@ -232,6 +238,85 @@ def test_health_and_readiness() -> None:
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": []})
     waiting = ask(make(["report does not answer"]), "GET", "/readyz")
     assert (waiting.status_code, waiting.json()["reasons"]) == (503, ["report does not answer"])
+
+
+def test_a_service_that_stops_is_not_ready() -> None:
+    stopping = Event()
+    app = make_app("test", lifespan=no_lifespan, unready=list, stopping=stopping)
+    assert ask(app, "GET", "/readyz").status_code == 200
+    app.stopping.set()
+    assert stopping.is_set()
+    assert ask(app, "GET", "/readyz").json()["reasons"] == ["The service is stopping."]
+
+
+def test_checks_that_may_block_are_asked_too() -> None:
+    app = make_app("test", lifespan=no_lifespan, unready=list, checks=lambda: ["away"])
+    assert ask(app, "GET", "/readyz").json() == {"ready": False, "reasons": ["away"]}
+
+
+async def cut_off(app: FastAPI, path: str, body: list[bytes]) -> list[dict[str, Any]]:
+    """Ask without ever ending the body, and have the call cut off as a stop does; return what was sent."""
+    sent: list[dict[str, Any]] = []
+    parts = iter(body)
+
+    async def receive() -> dict[str, Any]:
+        for part in parts:
+            return {"type": "http.request", "body": part, "more_body": True}
+        return await asyncio.Future()
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope |= {"headers": [(b"host", b"service.test")], "http_version": "1.1", "scheme": "http"}
+    scope |= {"server": ("service.test", 80), "client": ("127.0.0.1", 1), "root_path": ""}
+    call = asyncio.create_task(app(scope, receive, send))
+    await asyncio.sleep(0.01)
+    call.cancel()
+    await call
+    return sent
+
+
+def test_a_slow_caller_is_told_to_come_again_when_the_service_stops(logged: list[Any]) -> None:
+    start, body = run(cut_off(APP, "/raw", [b"half a"]))
+    assert start["status"] == 503
+    assert json.loads(body["body"])["type"] == "urn:fairpatch:problem:busy"
+    assert logged == []
+
+
+def lifespan_messages(app: FastAPI) -> list[dict[str, Any]]:
+    """Return what an app says about its start and its stop."""
+    said: list[dict[str, Any]] = []
+
+    async def work() -> None:
+        asked = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> dict[str, Any]:
+            return {"type": next(asked)}
+
+        async def send(message: Any) -> None:
+            said.append(dict(message))
+
+        with pytest.raises(RuntimeError):
+            await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+
+    run(work())
+    return said
+
+
+@pytest.mark.parametrize("place", ["startup", "shutdown"])
+def test_a_start_or_stop_that_fails_is_told_without_words(place: str, logged: list[Any]) -> None:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if place == "startup":
+            raise RuntimeError(CANARY)
+        yield
+        raise RuntimeError(CANARY)
+
+    said = lifespan_messages(make_app("test", lifespan=lifespan, unready=list))
+    assert said[-1] == {"type": f"lifespan.{place}.failed"}
+    assert [line["error"] for line in logged] == ["RuntimeError"]
+    assert CANARY not in json.dumps([said, logged])
 
 
 def test_no_exporter_of_telemetry_hears_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:

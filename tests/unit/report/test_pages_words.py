@@ -14,7 +14,7 @@ from services.report.core.findings import Findings, find
 from services.report.core.groups import Reading as GroupReading
 from services.report.core.scores import Value
 from services.report.core.wording import indicator_name
-from services.report.method import number, odds, plan_lines
+from services.report.method import Odds, number, odds, plan_lines
 from services.report.overview import (
     VerdictPanel,
     below_company,
@@ -87,15 +87,47 @@ def test_dates_shares_and_budgets_are_short() -> None:
     assert [number(value) for value in (4.0, 0.35, 1 / 3)] == ["4", "0.35", "0.333333"]
 
 
-@pytest.mark.parametrize(("name", "one", "everything"), [("stronger", "85", "88"), ("balanced", "83", "98")])
-def test_printed_odds_are_those_of_the_promise_page(name: str, one: str, everything: str) -> None:
-    printed = odds(make_plan(name, frame=400, contexts=("attainment", "activity", "hit", "group")))
-    assert (printed.one, printed.all) == (one, everything)
+CONTEXTS = ("attainment", "activity", "hit", "group")
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "everything"),
+    [("stronger", "85", "88"), ("balanced", "83", "98"), ("finer", "97", "more than 99")],
+)
+def test_printed_odds_are_those_of_the_published_text(name: str, one: str, everything: str) -> None:
+    release = make_release(make_manifest(plan=make_plan(name, frame=400, contexts=CONTEXTS)))
+    assert odds(release) == Odds(one, everything, "73", "1 in 1,000,000")
+
+
+def test_odds_are_read_from_what_the_release_spent_and_not_from_the_name_of_its_plan() -> None:
+    plan = make_plan("balanced", frame=400, contexts=CONTEXTS)
+    release = make_release(make_manifest(plan=plan.model_copy(update={"name": "stronger"})))
+    answers, coins = release.ledger
+    for line, changed, expected in (
+        (answers, {"epsilon_micro": 500_000}, Odds("83", "73", "73", "1 in 1,000,000")),
+        (coins, {"epsilon_micro": 2_000_000}, Odds("83", "98", "88", "1 in 1,000,000")),
+        (coins, {"delta": 5e-6}, Odds("83", "98", "73", "1 in 200,000")),
+    ):
+        lines = [one.model_copy(update=changed) if one == line else one for one in (answers, coins)]
+        assert odds(release.model_copy(update={"ledger": tuple(lines)})) == expected
+    without_driver_table = release.model_copy(update={"tables": release.tables[1:]})
+    assert odds(without_driver_table).one == "67", "x = 2 x .35: Capability feeds one table"
+
+
+def test_lines_of_one_account_and_their_deltas_are_added() -> None:
+    release = make_release(make_manifest(plan=make_plan("stronger", frame=400, contexts=CONTEXTS)))
+    twice = release.model_copy(update={"ledger": release.ledger * 2})
+    assert odds(twice) == Odds("85", "98", "88", "1 in 500,000")
+
+
+def test_where_no_coin_was_tossed_nothing_is_said_of_hidden_groups() -> None:
+    release = make_release(make_manifest())
+    found = odds(release.model_copy(update={"ledger": release.ledger[:1]}))
+    assert (found.shown, found.exception) == ("", "")
 
 
 def test_certainty_is_never_printed() -> None:
-    printed = odds(make_plan("finer", frame=400, contexts=("attainment", "activity", "hit", "group")))
-    assert printed.all == "more than 99"
+    assert odds(make_release(make_manifest())).all == "more than 99"
 
 
 def test_the_shares_of_a_plan_are_of_its_own_budget() -> None:

@@ -66,6 +66,14 @@ def test_what_was_emptied_stays_in_the_arrays() -> None:
     assert len(bands.scores) == len(bands.labels) == len(SCORES["attainment"])
 
 
+@given(st.lists(st.integers(0, 40), min_size=4, max_size=4), st.integers(5, 30))
+def test_quota_divides_the_bands_wherever_k_people_are_on_either_side(counts: list[int], k: int) -> None:
+    merged = merge_bands(counts, SCORES["attainment"], k, apart=2)
+    if min(sum(counts[:2]), sum(counts[2:])) >= k:
+        assert merged is not None
+        assert max(merged[0][:2]) < 2 <= min(merged[0][2:])
+
+
 @given(st.floats(0, 2), st.floats(0, 2))
 def test_more_attainment_is_never_a_lower_band(one: float, other: float) -> None:
     low, high = sorted((one, other))

@@ -1,0 +1,1 @@
+"""Versions of report's database, oldest first; each file is one step and never changes."""
