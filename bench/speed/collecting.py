@@ -119,9 +119,9 @@ class Phones:
         return client.Load(port, self.world.cycle, str(self.path), self.length, first, count, connections)
 
     def some(self, count: int) -> list[bytes]:
-        """Return the first sheets."""
-        data = self.path.read_bytes()
-        return [data[at * self.length : (at + 1) * self.length] for at in range(count)]
+        """Return the first sheets, at most so many."""
+        data = self.path.read_bytes()[: count * self.length]
+        return [data[at : at + self.length] for at in range(0, len(data), self.length)]
 
 
 @dataclass

@@ -13,6 +13,7 @@ from services.kit.migrations import require_current
 from services.operation.backup import Pause, mix
 from services.operation.rooms import Room, open_room
 from services.protocol.problems import Problem
+from services.survey.core.cycle import State
 from services.survey.issuers import IssuerFolder
 from services.survey.keeping import Keeping
 from services.survey.settings import SurveySettings
@@ -41,14 +42,19 @@ def purge(
         require_current(database, room.migrations)
         keeping, now = Keeping(database), clock()
         chosen, said = ([cycle], []) if cycle is not None else _due(keeping, now)
-        for each in chosen:
-            done = keeping.erase(each, now.date().isoformat())
+        states = {each: keeping.strip(each) for each in chosen}
+        for each in states:
             IssuerFolder(room.settings.issuer_keys).destroy(each)
-            said.append(f"Cycle {each} {'is erased' if done else 'was erased before'}.")
-    if chosen:
-        _free(room, owner, pause)
-        said.append(BACKUPS)
-    return said
+        if states:
+            # Before they are marked: a purge that breaks off finds them again.
+            _free(room, owner, pause)
+        for each in states:
+            keeping.mark_erased(each, now.date().isoformat())
+    said += [
+        f"Cycle {each} {'was erased before' if state == State.ERASED else 'is erased'}."
+        for each, state in states.items()
+    ]
+    return [*said, BACKUPS] if states else said
 
 
 def _due(keeping: Keeping, now: datetime) -> tuple[Sequence[str], list[str]]:

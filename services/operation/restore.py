@@ -37,6 +37,10 @@ from services.protocol.signed import Service
 RULE_BROKEN = (
     "The rows in this backup break a rule of the database. Nothing was restored; use another backup."
 )
+NO_PLACE = (
+    "{} can't be restored to {}: a file can't be written there, or where the database should lie. Is there "
+    "room, and may you write there?"
+)
 NOT_EMPTY = "{} holds something already. Restore to an empty database, on a host that has none."
 
 
@@ -68,9 +72,9 @@ def restore(asked: Restoring, *, clock: Clock, say: Say) -> list[str]:
     label = checked_label(asked.backup, asked.service)
     settings = _settings(asked)
     room = Room(asked.service, settings)
-    room.owner_url(asked.owner)
-    _refuse_other_files(asked)
     _check_heads(asked, label)
+    _refuse_other_files(asked)
+    room.owner_url(asked.owner)
     with _new_folder(asked.target):
         with (
             current_rows(asked.backup, label, asked.target) as rows,
@@ -90,12 +94,14 @@ def restore(asked: Restoring, *, clock: Clock, say: Say) -> list[str]:
 def _new_folder(target: Path) -> Iterator[None]:
     """Have a folder; one that was made for this is gone again if the restore breaks off."""
     made = not target.exists()
-    target.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
         yield
-    except BaseException:
+    except BaseException as error:
         if made:
             rmtree(target, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise Problem("input", NO_PLACE.format(target.name, target)) from None
         raise
 
 

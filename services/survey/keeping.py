@@ -55,24 +55,31 @@ class Keeping:
             session.add(Audit(day=day, action=after.value, cycle=cycle_id, reason=reason))
             return after
 
-    def erase(self, cycle_id: str, day: str) -> bool:
-        """Delete all that tells of people in a cycle that is over; return whether there was anything.
+    def strip(self, cycle_id: str) -> State:
+        """Delete all that tells of people in a cycle that is over, and return its state.
 
         What stays are the public manifest, HR's choices and the audit. Raises Problem if it is not over.
         """
         with self._database.transaction() as session:
             cycle = _found(session, cycle_id)
+            state = State(cycle.state)
+            if state != State.ERASED:
+                _advance(state, Event.ERASE)
+                for rows in (Box, Issuance, Secret, Member):
+                    session.exec(delete(rows).where(col(rows.cycle) == cycle_id))
+                cycle.draft = _without_records(Draft.model_validate_json(cycle.draft)).model_dump_json()
+                cycle.frame = None
+            return state
+
+    def mark_erased(self, cycle_id: str, day: str) -> None:
+        """Note that a cycle is erased, once no byte of what was deleted is left."""
+        with self._database.transaction() as session:
+            cycle = _found(session, cycle_id)
             before = State(cycle.state)
-            if before == State.ERASED:
-                return False
-            cycle.state = _advance(before, Event.ERASE)
-            for rows in (Box, Issuance, Secret, Member):
-                session.exec(delete(rows).where(col(rows.cycle) == cycle_id))
-            cycle.draft = _without_records(Draft.model_validate_json(cycle.draft)).model_dump_json()
-            cycle.frame = None
-            reason = f"It was {before.value}."
-            session.add(Audit(day=day, action=State.ERASED.value, cycle=cycle_id, reason=reason))
-            return True
+            if before != State.ERASED:
+                cycle.state = _advance(before, Event.ERASE)
+                reason = f"It was {before.value}."
+                session.add(Audit(day=day, action=State.ERASED.value, cycle=cycle_id, reason=reason))
 
 
 def mark_restored(session: Session, day: str, made_on: str) -> Sequence[str]:

@@ -29,7 +29,7 @@ from tests.e2e.played import in_two_regions
 from tests.e2e.stages import Services, options
 from tests.e2e.working import again, responses
 from tests.postgres import Server, running_server
-from tests.stores import role
+from tests.stores import memory, role
 
 ROOT = Path(__file__).parents[2]
 COMPANY = "Acme"
@@ -231,7 +231,7 @@ def drilled(folder: Path, store: str) -> Iterator[Drill]:
     """Work, make a backup meanwhile, lose the host, and restore on an empty one; yield before its start."""
     folder.mkdir()
     with ExitStack() as stack:
-        server = stack.enter_context(running_server()) if store == "postgresql" else None
+        server = stack.enter_context(running_server(data_in=memory())) if store == "postgresql" else None
         old = Together(folder / "old", server=server)
         stack.callback(old.stop)
         old.start()

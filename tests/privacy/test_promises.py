@@ -32,7 +32,6 @@ from tests.flow.aggregate.factories import make_manifest, make_proposal, make_up
 from tests.flow.aggregate.world import World
 from tests.flow.survey.phones import hand_of
 from tests.flow.survey.ring import WORKFORCE, Ring, options, running_ring
-from tests.privacy.test_linkage import first_place
 from tests.stores import LENDER
 
 ENDED_WITHIN_SECONDS = 10.0
@@ -79,6 +78,12 @@ def opened(ring: Ring) -> tuple[str, list[str]]:
 def files(folder: Path) -> list[bytes]:
     """Return the write-ahead log and the database file, as a thief or a file backup takes them."""
     return [(folder / f"survey.db{kind}").read_bytes() for kind in ("-wal", "")]
+
+
+def first_place(files: list[bytes], needle: bytes) -> tuple[int, int]:
+    """Return where bytes first appear: in which file (the log first) and at which offset."""
+    found = ((index, data.find(needle)) for index, data in enumerate(files))
+    return next(((index, at) for index, at in found if at >= 0), (len(files), 0))
 
 
 def order_seen(files: list[bytes], nonces: dict[str, list[bytes]]) -> float:

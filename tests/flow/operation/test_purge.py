@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.kit.clock import Clock
+from services.operation import purge as purging
 from services.operation.purge import BACKUPS, purge
 from services.protocol.manifest import Manifest
 from services.protocol.problems import Problem
@@ -175,3 +176,22 @@ def test_the_database_keeps_no_samples_of_people_or_sheets(survey: Survey) -> No
         "cycle",
         "sheet",
     }
+
+
+def test_a_purge_that_breaks_off_is_taken_up_again(
+    store_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_survey(tmp_path) as survey:
+        cycle = survey.opened()[0]
+        released(survey, cycle)
+
+        def breaks_off(*_: object) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(purging, "_free", breaks_off)
+            with pytest.raises(ZeroDivisionError):
+                erase(survey, None, lambda: LONG_AFTER)
+        assert (survey.state(cycle), survey.audit()) == ("released", [])
+        assert erase(survey, None, lambda: LONG_AFTER) == [f"Cycle {cycle} is erased.", BACKUPS]
+        assert holding(survey, survey.mark.encode()) == []

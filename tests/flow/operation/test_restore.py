@@ -333,3 +333,10 @@ def test_an_older_version_is_upgraded_on_the_way(ledger: Ledger, tmp_path: Path)
     found = LENDER.query(tmp_path / "new" / "aggregate", "aggregate", "SELECT id, state FROM cycle")
     assert found == [("first-2026", "open")]
     assert (inside / ROWS).read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_to_is_a_sentence(ledger: Ledger, tmp_path: Path) -> None:
+    backup = ledger.back_up("one")
+    (tmp_path / "new").write_text("A file, not a folder.")
+    with pytest.raises(Problem, match="can't be restored to"):
+        ledger.restore(backup, tmp_path / "new", ledger.head)
